@@ -1,0 +1,228 @@
+// What an operator is: one OpDef, in one place, tells the whole compiler all it needs to know.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compiler/diagnostics.hpp"
+#include "compiler/ir/graph.hpp"
+#include "compiler/ir/plan.hpp"
+
+namespace igata {
+
+/// What `infer` sees: the node, and its inputs' types (all dims known). Input indices beyond the node's are absent.
+class InferContext {
+public:
+    InferContext(const Graph& graph, const Node& node) : graph_(graph), node_(node), outputs_(node.outputs.size()) {}
+
+    const Node& node() const { return node_; }
+    const Attrs& attrs() const { return node_.attrs; }
+    std::size_t input_count() const { return node_.own_input_count(); }
+    std::size_t output_count() const { return node_.outputs.size(); }
+    bool has_input(std::size_t i) const { return node_.input(i) != no_value; }
+    bool has_output(std::size_t i) const { return node_.output(i) != no_value; }
+    const ValueType& input(std::size_t i) const { return graph_.value(node_.input(i)).type; }
+    const Dims& dims(std::size_t i) const { return input(i).dims; }
+    DataType dtype(std::size_t i) const { return input(i).dtype; }
+    /// The compile-time value of an input, or null.
+    const Tensor* constant(std::size_t i) const { return graph_.constant(node_.input(i)); }
+    /// Like `constant`, but throws Unsupported saying that `what` must be known at compile time.
+    const Tensor& require_constant(std::size_t i, std::string_view what) const;
+
+    void set_output(std::size_t i, ValueType type) { outputs_.at(i) = std::move(type); }
+    /// For results that follow from the types alone (Shape, Size): the output is then a compile-time constant.
+    void set_output_constant(std::size_t i, Tensor tensor) {
+        outputs_.at(i) = tensor.type();
+        constants_.emplace(i, std::move(tensor));
+    }
+    const std::vector<ValueType>& outputs() const { return outputs_; }
+    const std::map<std::size_t, Tensor>& output_constants() const { return constants_; }
+
+    /// Throws BadInput with the node's name and operator; `message` says what is wrong with it.
+    [[noreturn]] void fail(const std::string& message) const;
+    /// Throws Unsupported likewise.
+    [[noreturn]] void unsupported(const std::string& message) const;
+
+private:
+    const Graph& graph_;
+    const Node& node_;
+    std::vector<ValueType> outputs_;
+    std::map<std::size_t, Tensor> constants_;
+};
+
+/// What `eval` sees: the node with its input tensors and the output types that `infer` gave.
+class EvalContext {
+public:
+    EvalContext(const Node& node, std::vector<const Tensor*> inputs, std::vector<ValueType> outputs)
+        : node_(node), inputs_(std::move(inputs)), types_(std::move(outputs)), results_(types_.size()) {}
+
+    const Node& node() const { return node_; }
+    const Attrs& attrs() const { return node_.attrs; }
+    std::size_t input_count() const { return inputs_.size(); }
+    std::size_t output_count() const { return types_.size(); }
+    bool has_input(std::size_t i) const { return i < inputs_.size() && inputs_[i] != nullptr; }
+    bool has_output(std::size_t i) const { return node_.output(i) != no_value; }
+    const Tensor& input(std::size_t i) const { return *inputs_.at(i); }
+    const ValueType& output_type(std::size_t i) const { return types_.at(i); }
+    /// A zero-filled tensor of the output's type, to be filled in place.
+    Tensor& make_output(std::size_t i) { return results_.at(i) = Tensor(types_.at(i).dtype, types_.at(i).dims); }
+    void set_output(std::size_t i, Tensor tensor) { results_.at(i) = std::move(tensor); }
+    std::vector<Tensor>& results() { return results_; }
+
+private:
+    const Node& node_;
+    std::vector<const Tensor*> inputs_;
+    std::vector<ValueType> types_;
+    std::vector<Tensor> results_;
+};
+
+/// What `lower` sees: it turns one node into steps and views. Implemented by the pass `lower`.
+class LowerContext {
+public:
+    virtual ~LowerContext() = default;
+
+    virtual const Graph& graph() const = 0;
+    virtual const Node& node() const = 0;
+
+    /// How an input (own or epilogue operand, by index in node().inputs) is laid out. A constant is a row-major view in
+    /// the weights.
+    virtual View input(std::size_t i) = 0;
+    /// A fresh dense buffer for an output, in the order that assign_layouts chose for the value.
+    virtual View output(std::size_t i) = 0;
+    /// Likewise, in an order of the operator's own choice.
+    virtual View output_in_order(std::size_t i, const std::vector<int>& order) = 0;
+    /// Declares that an output is a view of existing memory (Reshape, Transpose, Slice).
+    virtual void set_output(std::size_t i, const View& view) = 0;
+    /// A fresh dense row-major scratch buffer.
+    virtual View temporary(DataType dtype, const Dims& dims) = 0;
+    /// A compile-time constant in the weights, row-major.
+    virtual View constant(const Tensor& tensor) = 0;
+    /// The view itself if it is dense in `order`, else a copy in that order by a loop (a constant is reordered now). A copy
+    /// of an activation is remarked upon.
+    virtual View in_order(const View& view, const std::vector<int>& order) = 0;
+    View row_major(const View& view) { return in_order(view, row_major_order(view.dims.size())); }
+    /// The view under new dims without a copy if strides allow, else of a row-major copy.
+    virtual View reshaped(const View& view, const Dims& dims) = 0;
+
+    /// Translates the node's epilogue to post-ops after `spec_operands` operands, the last of which is dst; adds the
+    /// operands. A residual that dies here and is laid out like dst becomes `sum`, and dst takes over its buffer: hence dst
+    /// is passed by reference and made here if not valid. Parts that no post-op covers become a loop after the step, so
+    /// the caller always succeeds. Use through add_with_epilogue.
+    virtual void add_with_epilogue(StepSpecVariant spec, std::vector<View> operands_before_dst, std::size_t output,
+                                   const std::vector<int>& dst_order) = 0;
+
+    /// Appends a step; the last operand is the one written unless `written` says otherwise.
+    virtual void add(StepSpecVariant spec, const std::vector<View>& operands, std::vector<std::size_t> written = {}) = 0;
+    /// Appends the loop `out = body(inputs)` with inputs broadcast to out.dims.
+    virtual void add_map(const ExprPtr& body, const std::vector<View>& inputs, const View& out) = 0;
+    /// Appends a reduction of `body(inputs)` (over the broadcast box of the inputs) along `axes` of the box into `out`, whose
+    /// dims are the box's with the reduced axes kept as 1.
+    virtual void add_reduce(Reduce kind, const ExprPtr& body, const std::vector<View>& inputs, const Dims& box,
+                            const std::vector<std::int64_t>& axes, const View& out, DataType accumulator,
+                            const ExprPtr& finish) = 0;
+
+    virtual void remark(const std::string& message) = 0;
+    /// Throws Unsupported with the node's name and operator.
+    [[noreturn]] void unsupported(const std::string& message) const;
+};
+
+/// What a rewrite rule sees: the graph and what the pattern's names matched.
+struct RuleMatch {
+    Graph& graph;
+    std::map<std::string, ValueId> values;  ///< by the pattern's value names; no_value for an absent optional input
+    std::map<std::string, NodeIt> nodes;    ///< by the name of their first output in the pattern
+
+    ValueId operator[](const std::string& name) const { return values.at(name); }
+    Node& node(const std::string& name) const { return *nodes.at(name); }
+    NodeIt at(const std::string& name) const { return nodes.at(name); }
+    const ValueType& type(const std::string& name) const { return graph.value(values.at(name)).type; }
+    const Tensor* constant(const std::string& name) const { return graph.constant(values.at(name)); }
+    bool used_once(const std::string& name) const;  ///< the value has exactly one mention, and is no graph output
+};
+
+/// A rewrite: a pattern in the text form and an action. The pattern is one or more statements, the last of which is the
+/// root; `_` or unknown names are wildcards; a trailing `...` takes any further inputs:
+///     p = Pad(x, pads, ...)  y = Conv(p, w, ...)
+/// `apply` edits the graph and returns nothing, or leaves it alone and returns why it refuses (empty: not worth a remark).
+struct Rule {
+    std::string name;
+    std::string pattern;
+    std::function<std::optional<std::string>(RuleMatch&)> apply;
+};
+
+enum class AttrKind : std::uint8_t { integer, real, string, tensor, integers, reals, strings, graph };
+
+struct AttrDef {
+    std::string name;
+    AttrKind kind;
+    bool required = false;
+};
+
+/// How tests compare results: equal bits for integers always; these bounds for floats (|a-b| <= atol + rtol*|b|).
+struct Tolerance {
+    double rtol = 1e-3;
+    double atol = 1e-7;
+};
+
+/// A small random case of the operator for fuzzing: a graph in the text form with constants and inputs of random shapes.
+using SampleFn = std::string (*)(std::uint32_t seed);
+
+struct OpDef {
+    std::string name;              ///< ONNX's
+    std::string domain;            ///< "" is the default domain
+    std::string family;            ///< filled by the registry: the file's stem
+    int since = 1;                 ///< first opset that has the operator
+    int newest = 1;                ///< the newest opset that changed it and that is understood here
+    int min_inputs = 1;
+    int max_inputs = 1;            ///< -1: variadic
+    int min_outputs = 1;
+    int max_outputs = 1;           ///< -1: variadic
+    std::vector<AttrDef> attrs;
+    /// Rewrites a node of an older opset to the newest form (attributes become inputs, ...). Null if nothing changed.
+    std::function<void(Graph&, NodeIt)> raise;
+    std::function<void(InferContext&)> infer;
+    std::function<void(EvalContext&)> eval;
+    std::function<void(LowerContext&)> lower;
+    /// Elementwise operators: the expression of one element, operands = the inputs; `infer`, `eval` and `lower` then follow
+    /// from it (see elementwise.hpp), and fuse_maps turns the node into a Map.
+    std::function<ExprPtr(const Graph&, const Node&)> expression;
+    /// Value is a function of the input bytes alone, in the same order: Reshape and its kin.
+    bool is_reshape = false;
+    std::vector<Rule> rules;
+    SampleFn sample = nullptr;
+    Tolerance tolerance;
+    std::string note;              ///< limits, shown in the operator table
+};
+
+/// All operators. Built once from the operator files; read-only afterwards.
+class Registry {
+public:
+    static const Registry& instance();
+
+    /// Null if the operator is unknown.
+    const OpDef* find(std::string_view name, std::string_view domain = "") const;
+    const std::vector<OpDef>& all() const { return ops_; }
+    void add(OpDef op) { ops_.push_back(std::move(op)); }
+
+private:
+    std::vector<OpDef> ops_;
+};
+
+/// The definition of the node's operator; throws Unsupported if there is none.
+const OpDef& op_of(const Node& node);
+
+/// Runs `infer` on one node and stores the results in the graph's values.
+void infer_node(Graph& graph, Node& node);
+/// Runs one node on constants or recorded tensors, its epilogue included. `inputs` as node.inputs (null where absent).
+std::vector<Tensor> eval_node(const Graph& graph, const Node& node, const std::vector<const Tensor*>& inputs);
+/// `Conv 'block1/conv' (opset 17)`: how messages name a node.
+std::string describe(const Node& node);
+
+/// A non-negative axis; throws std::invalid_argument if out of [-rank, rank).
+std::int64_t normalize_axis(std::int64_t axis, std::size_t rank);
+
+}  // namespace igata

@@ -1,0 +1,191 @@
+// What a Plan is made of, in plain data: the one header that the compiler and the runtime share.
+//
+// The compiler fills these structs, the emitter prints them as constexpr rows, and the runtime turns each row into a
+// ready oneDNN primitive, a loop or a kernel call. Literal types only: no pointers to owned memory, no constructors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace igata::runtime {
+
+/// Element types, named as in Rust and MLIR. `boolean` is one byte, 0 or 1.
+enum class DataType : std::uint8_t { undefined, f32, f64, f16, bf16, i8, i16, i32, i64, u8, u16, u32, u64, boolean };
+
+inline constexpr int max_rank = 8;
+inline constexpr int max_spatial = 3;
+inline constexpr int max_operands = 12;
+inline constexpr int max_post_ops = 4;
+
+/// A strided tensor: logical dims in ONNX order, strides in elements.
+struct MemorySpec {
+    DataType dtype = DataType::undefined;
+    int rank = 0;
+    std::int64_t dims[max_rank] = {};
+    std::int64_t strides[max_rank] = {};
+};
+
+/// Where an operand lives. `weights` is the packed constant pool, `arena` the context's scratch memory.
+enum class Space : std::uint8_t { none, arena, weights, input, output };
+
+/// The first element of an operand: a byte offset into the arena or the weight pool, or into input/output number `index`.
+struct OperandSpec {
+    Space space = Space::none;
+    std::int32_t index = 0;
+    std::int64_t offset = 0;
+};
+
+/// Elementwise algorithms that a post-op or a vectorised epilogue can apply; alpha and beta as in oneDNN's eltwise.
+enum class Eltwise : std::uint8_t {
+    relu,         ///< x > 0 ? x : alpha * x
+    linear,       ///< alpha * x + beta
+    clip,         ///< min(max(x, alpha), beta)
+    sigmoid,      ///< 1 / (1 + exp(-x))
+    swish,        ///< x * sigmoid(alpha * x)
+    tanh,
+    elu,          ///< x > 0 ? x : alpha * (exp(x) - 1)
+    hardsigmoid,  ///< max(0, min(1, alpha * x + beta))
+    hardswish,    ///< x * max(0, min(1, alpha * x + beta))
+    gelu_erf,
+    gelu_tanh,
+    abs,
+    sqrt,
+    square,
+    exp,
+    log,
+    softplus,     ///< log(1 + exp(x))
+    mish,         ///< x * tanh(log(1 + exp(x)))
+};
+
+enum class Binary : std::uint8_t { add, sub, mul, div, min, max };
+
+/// One post-op of a primitive, applied to the result `x` in order.
+struct PostOp {
+    enum class Kind : std::uint8_t { eltwise, sum, binary };
+    Kind kind = Kind::eltwise;
+    Eltwise eltwise = Eltwise::relu;
+    Binary binary = Binary::add;
+    float alpha = 0.0F;
+    float beta = 0.0F;
+    MemorySpec operand = {};    ///< binary only: the second source, broadcastable to the result
+    std::int32_t operand_index = -1;  ///< binary only: its place in Step::operands
+};
+
+struct Epilogue {
+    int count = 0;
+    PostOp ops[max_post_ops] = {};
+};
+
+/// Operands: src, weights, bias (or none), dst, then post-op operands. Weights are [oc, ic/groups, k...] (ONNX order).
+/// With PostOp::sum, dst holds the summand on entry.
+struct ConvolutionSpec {
+    MemorySpec src, weights, bias, dst;  ///< bias.rank == 0: no bias
+    int spatial = 2;                     ///< 1 to 3; src.rank == spatial + 2
+    std::int64_t groups = 1;
+    std::int64_t strides[max_spatial] = {1, 1, 1};
+    std::int64_t dilations[max_spatial] = {1, 1, 1};  ///< 1 = dense (ONNX's convention)
+    std::int64_t pads_begin[max_spatial] = {};
+    std::int64_t pads_end[max_spatial] = {};
+    Epilogue epilogue = {};
+};
+
+/// dst = a x b (+ bias). Operands: a, b, bias (or none), dst, then post-op operands. Equal ranks of 2 or more; batch dims
+/// broadcast. A transposed operand is one with swapped strides. `b_is_constant`: may be packed at creation.
+struct MatMulSpec {
+    MemorySpec a, b, bias, dst;
+    bool b_is_constant = false;
+    Epilogue epilogue = {};
+};
+
+enum class Pooling : std::uint8_t { max, average_include_padding, average_exclude_padding };
+
+/// Operands: src, dst.
+struct PoolingSpec {
+    Pooling algorithm = Pooling::max;
+    MemorySpec src, dst;
+    int spatial = 2;
+    std::int64_t kernel[max_spatial] = {1, 1, 1};
+    std::int64_t strides[max_spatial] = {1, 1, 1};
+    std::int64_t dilations[max_spatial] = {1, 1, 1};
+    std::int64_t pads_begin[max_spatial] = {};
+    std::int64_t pads_end[max_spatial] = {};
+};
+
+/// Operands: src, dst. Softmax or LogSoftmax along one axis.
+struct SoftmaxSpec {
+    MemorySpec src, dst;
+    int axis = 0;
+    bool logarithm = false;
+};
+
+/// Operands: src, dst. ONNX LRN: across channels (axis 1).
+struct LrnSpec {
+    MemorySpec src, dst;
+    std::int64_t size = 1;
+    float alpha = 1e-4F, beta = 0.75F, bias = 1.0F;
+};
+
+/// Hand-written runtime code for what is neither a primitive nor a loop; each is documented where it is defined,
+/// in runtime/kernels.hpp, with the meaning of its operands, `ints` and `floats`.
+enum class Kernel : std::uint8_t { gather, arg_extremum, pool_with_indices, pool, cumulative_sum, one_hot };
+
+struct KernelSpec {
+    Kernel kernel = Kernel::gather;
+    int operand_count = 0;
+    MemorySpec operands[6] = {};
+    std::int64_t ints[24] = {};
+    float floats[4] = {};
+};
+
+/// A loop nest as code: runs iterations [begin, end) of the outermost dim. `state` is whatever the maker of the loop
+/// needs (generated code passes nullptr; the in-process engine passes the loop to interpret). `operands` are the resolved
+/// addresses, inputs first, then the output.
+struct LoopSpec {
+    using Function = void (*)(const void* state, std::byte* const* operands, std::int64_t begin, std::int64_t end);
+    Function function = nullptr;
+    const void* state = nullptr;
+    std::int64_t outer = 1;   ///< extent of the outermost dim, safe to split between threads (1: run whole)
+    std::int64_t work = 1;    ///< elements visited in all, to decide whether splitting pays
+};
+
+enum class StepKind : std::uint8_t { convolution, matmul, pooling, softmax, lrn, kernel, loop };
+
+/// One row of the program: `spec` points to the struct of `kind`.
+struct StepSpec {
+    StepKind kind = StepKind::loop;
+    const void* spec = nullptr;
+    const char* name = "";
+    int operand_count = 0;
+    OperandSpec operands[max_operands] = {};
+};
+
+/// A whole program. `weights` is the constant pool (64-byte aligned), shared by every context.
+struct ProgramSpec {
+    const StepSpec* steps = nullptr;
+    int step_count = 0;
+    std::int64_t arena_bytes = 0;
+    std::int64_t weight_bytes = 0;
+};
+
+/// Bytes per element.
+constexpr std::size_t size_of(DataType dtype) {
+    switch (dtype) {
+        case DataType::f64:
+        case DataType::i64:
+        case DataType::u64: return 8;
+        case DataType::f32:
+        case DataType::i32:
+        case DataType::u32: return 4;
+        case DataType::f16:
+        case DataType::bf16:
+        case DataType::i16:
+        case DataType::u16: return 2;
+        case DataType::i8:
+        case DataType::u8:
+        case DataType::boolean: return 1;
+        case DataType::undefined: break;
+    }
+    return 0;
+}
+
+}  // namespace igata::runtime
