@@ -127,7 +127,23 @@ struct LrnSpec {
 
 /// Hand-written runtime code for what is neither a primitive nor a loop; each is documented where it is defined,
 /// in runtime/kernels.hpp, with the meaning of its operands, `ints` and `floats`.
-enum class Kernel : std::uint8_t { gather, arg_extremum, pool_with_indices, pool, cumulative_sum, one_hot };
+enum class Kernel : std::uint8_t {
+    gather,
+    arg_extremum,
+    /// `pool` of the maximum with a third operand after dst: for each result the i64 place of its source element (the first
+    /// one of equals) in the row-major flattened src; with ints[17] = 1 the spatial axes are flattened column-major
+    /// (ONNX's storage_order). A NaN never wins.
+    pool_with_indices,
+    /// Operands: src, dst, both [n, c, spatial...], any strides and any numeric type. ints: [0] algorithm (Pooling as a
+    /// number, or 3 for the Lp norm (sum |x|^p)^(1/p)), [1] number of spatial axes; then three each (unused ones are neutral) of [2]
+    /// kernel, [5] strides, [8] dilations, [11] pads_begin, [14] pads_end. floats: [0] p of the Lp norm. A window is clipped to the
+    /// image; an average that includes padding divides by the window's positions inside the padded image (a
+    /// window may overhang pads_end where dst was rounded up), one that excludes it by those inside the image. A maximum
+    /// over nothing is the type's lowest value.
+    pool,
+    cumulative_sum,
+    one_hot,
+};
 
 struct KernelSpec {
     Kernel kernel = Kernel::gather;
