@@ -125,10 +125,20 @@ struct LrnSpec {
     float alpha = 1e-4F, beta = 0.75F, bias = 1.0F;
 };
 
-/// Hand-written runtime code for what is neither a primitive nor a loop; each is documented where it is defined,
-/// in runtime/kernels.hpp, with the meaning of its operands, `ints` and `floats`.
+/// Hand-written runtime code for what is neither a primitive nor a loop, defined in runtime/kernels.hpp. Operands may have
+/// any strides and element types unless said otherwise; the last one listed is written.
 enum class Kernel : std::uint8_t {
+    /// Operands: data, indices (i32 or i64), dst. ints: {axis}. dst.dims = data.dims with dims[axis] replaced by all of
+    /// indices.dims. In the gathers a negative index counts from the end; one out of range is clamped.
     gather,
+    /// Operands: data, indices (i32 or i64), dst. ints: {axis}. dst[i...] = data[i... with i[axis] = indices[i...]];
+    /// dst.dims = indices.dims.
+    gather_elements,
+    /// Operands: data, indices (i64), dst. ints: {batch_dims}. The last dim of indices holds k coordinates:
+    /// dst.dims = indices.dims without the last + data.dims[batch_dims + k:].
+    gather_nd,
+    /// Operands: src, dst (i64). ints: {axis, 1 = maximum or 0 = minimum, 1 = the last index among equals or 0 = the first}.
+    /// dst.dims = src.dims with 1 at axis.
     arg_extremum,
     /// `pool` of the maximum with a third operand after dst: for each result the i64 place of its source element (the first
     /// one of equals) in the row-major flattened src; with ints[17] = 1 the spatial axes are flattened column-major
@@ -141,8 +151,8 @@ enum class Kernel : std::uint8_t {
     /// window may overhang pads_end where dst was rounded up), one that excludes it by those inside the image. A maximum
     /// over nothing is the type's lowest value.
     pool,
+    /// Operands: src, dst (equal dims and types). ints: {axis, exclusive, reverse} as in ONNX CumSum.
     cumulative_sum,
-    one_hot,
 };
 
 struct KernelSpec {

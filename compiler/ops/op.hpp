@@ -135,6 +135,7 @@ struct RuleMatch {
     Graph& graph;
     std::map<std::string, ValueId> values;  ///< by the pattern's value names; no_value for an absent optional input
     std::map<std::string, NodeIt> nodes;    ///< by the name of their first output in the pattern
+    const Uses& uses;                       ///< of the graph as it was when the pattern matched
 
     ValueId operator[](const std::string& name) const { return values.at(name); }
     Node& node(const std::string& name) const { return *nodes.at(name); }
@@ -145,8 +146,9 @@ struct RuleMatch {
 };
 
 /// A rewrite: a pattern in the text form and an action. The pattern is one or more statements, the last of which is the
-/// root; `_` or unknown names are wildcards; a trailing `...` takes any further inputs:
+/// root; `_` or unknown names are wildcards; a trailing `...` takes any further inputs; `_` as the operator is any:
 ///     p = Pad(x, pads, ...)  y = Conv(p, w, ...)
+///     y = _(...)
 /// `apply` edits the graph and returns nothing, or leaves it alone and returns why it refuses (empty: not worth a remark).
 struct Rule {
     std::string name;
