@@ -1,0 +1,164 @@
+#include "compiler/frontend/tensor_proto.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <onnx/onnx_pb.h>
+
+#include "compiler/diagnostics.hpp"
+#include "compiler/frontend/protobuf_file.hpp"
+
+namespace igata {
+
+namespace {
+
+using onnx::TensorProto;
+
+constexpr std::int64_t most_elements = std::int64_t{1} << 42;
+
+std::span<const std::byte> as_bytes(const std::string& text) {
+    return std::as_bytes(std::span<const char>(text.data(), text.size()));
+}
+
+Tensor from_raw(DataType dtype, const Dims& dims, std::span<const std::byte> raw, const std::string& what) {
+    const std::size_t needed = static_cast<std::size_t>(element_count(dims)) * size_of(dtype);
+    if (raw.size() != needed)
+        throw BadInput(fmt::format("{}: {} needs {} bytes of data but has {}", what, to_string(ValueType{dtype, dims}),
+                                   needed, raw.size()));
+    return Tensor::from_bytes(dtype, dims, raw);
+}
+
+/// Elements of a typed field; a field of fewer bits than its storage (int32_data for i8, f16, ...) is narrowed.
+template <class Field>
+Tensor from_field(DataType dtype, const Dims& dims, const Field& field, const std::string& what) {
+    if (static_cast<std::int64_t>(field.size()) != element_count(dims))
+        throw BadInput(fmt::format("{}: {} needs {} elements of data but has {}", what, to_string(ValueType{dtype, dims}),
+                                   element_count(dims), field.size()));
+    Tensor tensor(dtype, dims);
+    visit_dtype(dtype, [&]<class T>() {
+        const auto target = tensor.mutable_values<T>();
+        for (int i = 0; i < field.size(); ++i) {
+            T& element = target[static_cast<std::size_t>(i)];
+            if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>)
+                element.bits = static_cast<std::uint16_t>(field.Get(i));
+            else if constexpr (std::is_same_v<T, bool>) element = field.Get(i) != 0;
+            else element = static_cast<T>(field.Get(i));
+        }
+    });
+    return tensor;
+}
+
+std::int64_t parse_count(const std::string& text, const std::string& what, const char* key) {
+    std::int64_t value = -1;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || value < 0)
+        throw BadInput(fmt::format("{}: external data has {} '{}', which is not a size", what, key, text));
+    return value;
+}
+
+std::filesystem::path external_file(const std::string& location, const std::string& what,
+                                    const std::filesystem::path& folder) {
+    const std::filesystem::path relative = location;
+    const bool climbs = std::find(relative.begin(), relative.end(), "..") != relative.end();
+    if (location.empty() || relative.is_absolute() || climbs || location.find('\0') != std::string::npos)
+        throw BadInput(fmt::format("{}: external data '{}' lies outside the model's folder", what, location));
+    std::error_code error;
+    const auto root = std::filesystem::canonical(folder.empty() ? "." : folder, error);
+    const auto file = std::filesystem::canonical(root / relative, error);
+    if (error) throw BadInput(fmt::format("{}: external data '{}': {}", what, location, error.message()));
+    if (std::mismatch(root.begin(), root.end(), file.begin(), file.end()).first != root.end())
+        throw BadInput(fmt::format("{}: external data '{}' lies outside the model's folder", what, location));
+    return file;
+}
+
+Tensor from_external(const TensorProto& proto, DataType dtype, const Dims& dims, const std::string& what,
+                     const std::filesystem::path& folder) {
+    std::string location;
+    std::int64_t offset = 0;
+    const auto needed = static_cast<std::int64_t>(static_cast<std::size_t>(element_count(dims)) * size_of(dtype));
+    std::int64_t length = needed;
+    for (const auto& entry : proto.external_data()) {
+        if (entry.key() == "location") location = entry.value();
+        if (entry.key() == "offset") offset = parse_count(entry.value(), what, "offset");
+        if (entry.key() == "length") length = parse_count(entry.value(), what, "length");
+    }
+    const auto file = external_file(location, what, folder);
+    std::error_code error;
+    const auto size = static_cast<std::int64_t>(std::filesystem::file_size(file, error));
+    if (error) throw BadInput(fmt::format("{}: external data '{}': {}", what, location, error.message()));
+    if (length != needed)
+        throw BadInput(fmt::format("{}: {} needs {} bytes of data but its external data has {}", what,
+                                   to_string(ValueType{dtype, dims}), needed, length));
+    if (offset > size || length > size - offset)
+        throw BadInput(fmt::format("{}: external data '{}' has {} bytes, too few for {} bytes at offset {}", what, location,
+                                   size, length, offset));
+    Tensor tensor(dtype, dims);
+    std::ifstream stream(file, std::ios::binary);
+    stream.seekg(offset);
+    if (!stream.read(reinterpret_cast<char*>(tensor.mutable_bytes().data()), length))
+        throw BadInput(fmt::format("{}: external data '{}' cannot be read", what, location));
+    return tensor;
+}
+
+}  // namespace
+
+DataType data_type_from_onnx(int number, const std::string& what) {
+    switch (number) {
+        case TensorProto::FLOAT: return DataType::f32;
+        case TensorProto::DOUBLE: return DataType::f64;
+        case TensorProto::FLOAT16: return DataType::f16;
+        case TensorProto::BFLOAT16: return DataType::bf16;
+        case TensorProto::INT8: return DataType::i8;
+        case TensorProto::INT16: return DataType::i16;
+        case TensorProto::INT32: return DataType::i32;
+        case TensorProto::INT64: return DataType::i64;
+        case TensorProto::UINT8: return DataType::u8;
+        case TensorProto::UINT16: return DataType::u16;
+        case TensorProto::UINT32: return DataType::u32;
+        case TensorProto::UINT64: return DataType::u64;
+        case TensorProto::BOOL: return DataType::boolean;
+        case TensorProto::STRING: throw Unsupported(what + ": tensors of strings are not supported");
+        case TensorProto::COMPLEX64:
+        case TensorProto::COMPLEX128: throw Unsupported(what + ": complex numbers are not supported");
+        case TensorProto::UNDEFINED: throw BadInput(what + ": has no element type");
+        default: throw Unsupported(fmt::format("{}: element type number {} is not supported", what, number));
+    }
+}
+
+void check_dims(const Dims& dims, const std::string& what) {
+    std::int64_t count = 1;
+    for (const std::int64_t dim : dims) {
+        if (dim < 0) throw BadInput(fmt::format("{}: dims {} are negative", what, to_string(dims)));
+        if (dim > most_elements / count) throw BadInput(fmt::format("{}: dims {} are too large", what, to_string(dims)));
+        count *= std::max<std::int64_t>(dim, 1);
+    }
+}
+
+Tensor tensor_from_proto(const TensorProto& proto, const std::string& what, const std::filesystem::path& folder) {
+    const DataType dtype = data_type_from_onnx(proto.data_type(), what);
+    const Dims dims(proto.dims().begin(), proto.dims().end());
+    check_dims(dims, what);
+    if (proto.has_segment()) throw Unsupported(what + ": segmented tensors are not supported");
+    if (proto.data_location() == TensorProto::EXTERNAL) return from_external(proto, dtype, dims, what, folder);
+    if (proto.has_raw_data()) return from_raw(dtype, dims, as_bytes(proto.raw_data()), what);
+    switch (dtype) {
+        case DataType::f32: return from_field(dtype, dims, proto.float_data(), what);
+        case DataType::f64: return from_field(dtype, dims, proto.double_data(), what);
+        case DataType::i64: return from_field(dtype, dims, proto.int64_data(), what);
+        case DataType::u32:
+        case DataType::u64: return from_field(dtype, dims, proto.uint64_data(), what);
+        default: return from_field(dtype, dims, proto.int32_data(), what);
+    }
+}
+
+Tensor read_tensor_proto(const std::filesystem::path& file, std::string* name) {
+    TensorProto proto;
+    parse_protobuf(file, "a recorded tensor", proto);
+    if (name != nullptr) *name = proto.name();
+    return tensor_from_proto(proto, file.string(), file.parent_path());
+}
+
+}  // namespace igata
