@@ -71,13 +71,13 @@ Header parse_header(std::string_view text, const std::string& file) {
     const auto order = entry(text, "fortran_order");
     const auto shape = entry(text, "shape");
     const auto dims = shape ? parse_shape(*shape) : std::nullopt;
-    if (!descr || !order || !dims) throw BadInput(fmt::format("{}: damaged .npy header", file));
+    if (!descr || descr->empty() || !order || !dims) throw BadInput(fmt::format("{}: damaged .npy header", file));
     const std::string_view name = descr->substr(1, descr->find_first_of("'\"", 1) - 1);
-    const auto* known = std::find_if(descriptions.begin(), descriptions.end(), [&](const auto& row) {
-        return row.second == name || (row.second[0] == '|' && row.second.substr(1) == name.substr(std::min<std::size_t>(1, name.size())));
-    });
+    const auto* known = std::find_if(descriptions.begin(), descriptions.end(),
+                                     [&](const auto& row) { return row.second == name; });
     if (known == descriptions.end())
-        throw BadInput(fmt::format("{}: element type '{}' is not supported; save it as little-endian numbers or bool", file, name));
+        throw BadInput(fmt::format("{}: element type '{}' is not supported; save little-endian numbers or bool", file,
+                                   name));
     check_dims(*dims, file);
     return {known->first, order->starts_with("True"), *dims};
 }

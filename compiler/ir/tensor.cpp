@@ -45,6 +45,8 @@ Tensor Tensor::from_bytes(DataType dtype, Dims dims, std::span<const std::byte> 
         throw std::invalid_argument(fmt::format("tensor {} needs {} bytes but has {}", to_string(tensor.type()),
                                                 tensor.byte_size(), bytes.size()));
     std::memcpy(tensor.data_.get(), bytes.data(), bytes.size());
+    if (dtype == DataType::boolean)  // any other byte is no C++ bool
+        for (std::byte& byte : tensor.mutable_bytes()) byte = byte == std::byte{0} ? byte : std::byte{1};
     return tensor;
 }
 

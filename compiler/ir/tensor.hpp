@@ -31,7 +31,7 @@ public:
     }
     /// 1-D i64, as ONNX passes axes and shapes.
     static Tensor of_dims(const Dims& values);
-    /// From raw little-endian bytes; throws std::invalid_argument if the size does not fit.
+    /// From raw little-endian bytes (any byte but 0 is true); throws std::invalid_argument if the size does not fit.
     static Tensor from_bytes(DataType dtype, Dims dims, std::span<const std::byte> bytes);
 
     DataType dtype() const { return type_.dtype; }
