@@ -42,7 +42,7 @@ TEST_CASE("a tensor written as .npy reads back equal") {
 
 TEST_CASE("a .npy in Fortran order is reordered") {
     const Folder folder;
-    for (const char version : {1, 2, 3}) {
+    for (const char version : {'\1', '\2', '\3'}) {
         const auto file = write(folder, "{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", "\1\4\2\5\3\6", version);
         CHECK(read_npy(file) == Tensor::of<std::uint8_t>({2, 3}, {1, 2, 3, 4, 5, 6}));
     }
