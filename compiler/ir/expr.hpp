@@ -6,6 +6,7 @@
 // they meet. Immutable and shared.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,9 +41,17 @@ struct Expr {
     bool is_integer = false;                  ///< constant: written without a point
     int index = 0;                            ///< operand
     std::string name;                         ///< parameter
-    DataType dtype = DataType::undefined;     ///< cast: the target
+    DataType dtype = DataType::undefined;     ///< cast: the target; after `typed`: the type of the value, on every node
     std::vector<ExprPtr> args;
 };
+
+/// `add`, `logical_not`, ...: the name in a call.
+std::string_view name_of(ExprOp op);
+/// Number of arguments: 0 for constant, operand and parameter.
+std::size_t arity(ExprOp op);
+bool is_commutative(ExprOp op);
+/// Comparisons, logical operations, isnan and isinf: the value is boolean whatever the arguments are.
+bool is_predicate(ExprOp op);
 
 namespace expr {
 
@@ -63,9 +72,13 @@ bool equal(const ExprPtr& a, const ExprPtr& b);
 int operand_count(const ExprPtr& e);
 /// True if e mentions operand `index`.
 bool uses(const ExprPtr& e, int index);
-/// Number of operations, constants and operands excluded; a shared subexpression counts once.
+/// Number of operations, constants and operands excluded; equal subexpressions count once.
 int cost(const ExprPtr& e);
 
+/// Rebuilds e bottom-up: `f` gets every node, its arguments already rebuilt, once however often it is shared.
+ExprPtr rewrite(const ExprPtr& e, const std::function<ExprPtr(const ExprPtr&)>& f);
+/// Equal subexpressions become one object.
+ExprPtr share(const ExprPtr& e);
 /// Replaces operand i by replacement[i] (a null entry keeps it).
 ExprPtr replace_operands(const ExprPtr& e, std::span<const ExprPtr> replacement);
 /// Replaces parameters by constants; one that is missing stays.
@@ -74,6 +87,11 @@ ExprPtr substitute(const ExprPtr& e, const std::map<std::string, double>& parame
 /// Element type of the result for operand types; comparisons and predicates give boolean. Throws std::invalid_argument if
 /// the operands of an operation differ in type.
 DataType type_of(const ExprPtr& e, std::span<const DataType> operands);
+
+/// The same expression with the type of its value in every node's `dtype`. A constant or parameter takes the type of what it
+/// meets, else `result`, else f32 (i64 if all are integers). Equal subexpressions of one type become one object. Throws as
+/// type_of does.
+ExprPtr typed(const ExprPtr& e, std::span<const DataType> operands, DataType result = DataType::undefined);
 
 /// Folds constants and removes neutral elements where that cannot change a result (x*1, x+0 is kept for -0.0 only if
 /// not floating, select of a constant, cast to the own type, min/max/neg of constants).
