@@ -146,12 +146,22 @@ struct RuleMatch {
 };
 
 /// A rewrite: a pattern in the text form and an action. The pattern is one or more statements, the last of which is the
-/// root; `_` or unknown names are wildcards; a trailing `...` takes any further inputs; `_` as the operator is any:
+/// root; it matches from the root upwards through the producers:
 ///     p = Pad(x, pads, ...)  y = Conv(p, w, ...)
-///     y = _(...)
+///     c = constant  s = Add|Sub(x, c)  y = _(s, ...)
+/// - A name that no statement makes binds to any value, the same one at each mention, or to no_value where an optional
+///   input is absent. One that `c = constant` makes binds to constants only. `_` as an input is anything, or nothing.
+/// - `...` takes any further inputs; without it a node may not have more inputs than the pattern, but may have fewer.
+/// - `A|B` is either operator, `_` any. Add, Mul, Min, Max, And, Or, Xor and Equal of two inputs match either way round.
+/// - A statement may name several outputs (`_` for one of no interest); a node may have more than are named.
+/// - Nodes that carry an epilogue do not match.
 /// `apply` edits the graph and returns nothing, or leaves it alone and returns why it refuses (empty: not worth a remark).
+/// It inserts new nodes right before the root (`graph.insert(m.at("y"), node, "name")`: they need no types, and are folded
+/// if all their inputs are constant), redirects readers (`graph.replace_uses`) or edits matched nodes in place. It never
+/// erases nodes: what is then unused vanishes. The root's own results keep their types; an intermediate value that an edit
+/// in place gives another type must have its type cleared.
 struct Rule {
-    std::string name;
+    std::string name;     ///< in kebab-case, as remarks show it
     std::string pattern;
     std::function<std::optional<std::string>(RuleMatch&)> apply;
 };
@@ -194,6 +204,10 @@ struct OpDef {
     std::function<ExprPtr(const Graph&, const Node&)> expression;
     /// Value is a function of the input bytes alone, in the same order: Reshape and its kin.
     bool is_reshape = false;
+    /// `lower` applies the node's epilogue (add_with_epilogue): fuse_epilogues may give it one.
+    bool takes_epilogue = false;
+    /// Running it twice may give two results (random numbers): never folded, never merged with its like.
+    bool is_random = false;
     std::vector<Rule> rules;
     SampleFn sample = nullptr;
     Tolerance tolerance;
