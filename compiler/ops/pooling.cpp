@@ -1,0 +1,235 @@
+// MaxPool, AveragePool and LpPool over windows; GlobalMaxPool, GlobalAveragePool and GlobalLpPool over whole images.
+#include <cmath>
+#include <limits>
+
+#include "compiler/ops/op.hpp"
+#include "compiler/ops/widen.hpp"
+#include "compiler/ops/window.hpp"
+
+namespace igata {
+namespace {
+
+Window window_of(const Attrs& attrs, const Dims& x) {
+    return make_window(attrs, Dims(x.begin() + 2, x.end()), attrs.get_ints("kernel_shape"));
+}
+
+void require_images(InferContext& ctx, bool floating) {
+    const DataType dtype = ctx.dtype(0);
+    if (!is_floating(dtype) && (floating || (dtype != DataType::i8 && dtype != DataType::u8)))
+        ctx.fail("the input may not be " + std::string(name_of(dtype)));
+    if (ctx.dims(0).size() < 3) ctx.fail("the input " + to_string(ctx.dims(0)) + " needs at least one spatial axis");
+}
+
+ValueType pooled_type(InferContext& ctx) {
+    const Dims& x = ctx.dims(0);
+    if (x.size() > 2 + runtime::max_spatial) ctx.unsupported("more than three spatial axes");
+    const Window window = window_of(ctx.attrs(), x);
+    Dims y{x[0], x[1]};
+    y.insert(y.end(), window.output.begin(), window.output.end());
+    return {ctx.dtype(0), y};
+}
+
+void infer_max_pool(InferContext& ctx) {
+    require_images(ctx, false);
+    const ValueType type = pooled_type(ctx);
+    ctx.set_output(0, type);
+    if (ctx.has_output(1)) ctx.set_output(1, {DataType::i64, type.dims});
+}
+
+void infer_pool(InferContext& ctx) {
+    require_images(ctx, true);
+    ctx.set_output(0, pooled_type(ctx));
+}
+
+void infer_global(InferContext& ctx) {
+    require_images(ctx, true);
+    Dims y(ctx.dims(0).size(), 1);
+    y[0] = ctx.dims(0)[0];
+    y[1] = ctx.dims(0)[1];
+    ctx.set_output(0, {ctx.dtype(0), y});
+}
+
+/// The place in an image, row-major, with its axes flattened column-major instead.
+std::int64_t column_major(std::int64_t place, const Dims& image) {
+    std::int64_t result = 0;
+    for (std::size_t i = image.size(); i-- > 0;) {
+        result = result * image[i] + place % image[i];
+        place /= image[i];
+    }
+    return result;
+}
+
+/// The first of the largest elements in each window; a NaN never wins.
+void eval_max_pool(EvalContext& ctx) {
+    const Tensor& x = ctx.input(0);
+    const Window window = window_of(ctx.attrs(), x.dims());
+    const std::vector<std::int64_t> places = window_taps(window);
+    const auto taps = static_cast<std::size_t>(element_count(window.kernel));
+    const auto image = static_cast<std::size_t>(element_count(window.image));
+    const bool flatten_column_major = ctx.attrs().get_int("storage_order", 0) != 0;
+    Tensor& y = ctx.make_output(0);
+    std::span<std::int64_t> indices;
+    if (ctx.has_output(1)) indices = ctx.make_output(1).mutable_values<std::int64_t>();
+    visit_dtype(x.dtype(), [&]<class T>() {
+        if constexpr (!std::is_same_v<T, Half> && !std::is_same_v<T, BFloat16>) {
+            const auto source = x.values<T>();
+            const auto result = y.mutable_values<T>();
+            const std::size_t pixels = places.size() / taps;
+            for (std::size_t i = 0; i < result.size(); ++i) {
+                const std::size_t origin = i / pixels * image;
+                T best = std::numeric_limits<T>::lowest();
+                std::int64_t chosen = -1;
+                for (std::size_t t = 0; t < taps; ++t) {
+                    const std::int64_t place = places[i % pixels * taps + t];
+                    if (place < 0 || !(chosen < 0 || source[origin + static_cast<std::size_t>(place)] > best)) continue;
+                    best = source[origin + static_cast<std::size_t>(place)];
+                    chosen = place;
+                }
+                result[i] = best;
+                if (indices.empty()) continue;
+                if (flatten_column_major) chosen = column_major(chosen, window.image);
+                indices[i] = static_cast<std::int64_t>(origin) + chosen;
+            }
+        }
+    });
+}
+
+/// Calls `combine(values of the window, output position)` for each result.
+template <class T, class Combine>
+void pool_windows(const Tensor& x, const Window& window, Tensor& y, Combine combine) {
+    const std::vector<std::int64_t> places = window_taps(window);
+    const auto taps = static_cast<std::size_t>(element_count(window.kernel));
+    const auto image = static_cast<std::size_t>(element_count(window.image));
+    const auto source = x.values<T>();
+    const auto result = y.mutable_values<T>();
+    const std::size_t pixels = places.size() / taps;
+    std::vector<T> inside;
+    for (std::size_t i = 0; i < result.size(); ++i) {
+        inside.clear();
+        for (std::size_t t = 0; t < taps; ++t) {
+            const std::int64_t place = places[i % pixels * taps + t];
+            if (place >= 0) inside.push_back(source[i / pixels * image + static_cast<std::size_t>(place)]);
+        }
+        result[i] = combine(inside, i % pixels);
+    }
+}
+
+void eval_average_pool(EvalContext& ctx) {
+    const Window window = window_of(ctx.attrs(), ctx.input(0).dims());
+    const std::vector<std::int64_t> counts = padded_tap_counts(window);
+    const bool include_padding = ctx.attrs().get_int("count_include_pad", 0) != 0;
+    Tensor& y = ctx.make_output(0);
+    visit_wide(y.dtype(), [&]<class T>() {
+        pool_windows<T>(ctx.input(0), window, y, [&](const std::vector<T>& values, std::size_t pixel) {
+            T sum = 0;
+            for (const T value : values) sum += value;
+            return sum / (include_padding ? static_cast<T>(counts[pixel]) : static_cast<T>(values.size()));
+        });
+    });
+}
+
+template <class T>
+T lp_norm(std::span<const T> values, double p) {
+    double sum = 0;
+    for (const T value : values) sum += std::pow(std::abs(static_cast<double>(value)), p);
+    return static_cast<T>(std::pow(sum, 1 / p));
+}
+
+double norm_order(const Attrs& attrs) { return static_cast<double>(attrs.get_int("p", 2)); }
+
+void eval_lp_pool(EvalContext& ctx) {
+    const Window window = window_of(ctx.attrs(), ctx.input(0).dims());
+    Tensor& y = ctx.make_output(0);
+    visit_wide(y.dtype(), [&]<class T>() {
+        pool_windows<T>(ctx.input(0), window, y, [&](const std::vector<T>& values, std::size_t) {
+            return lp_norm<T>(values, norm_order(ctx.attrs()));
+        });
+    });
+}
+
+/// One result per image: `combine(values of the image)`.
+template <class Combine>
+void pool_images(EvalContext& ctx, Combine combine) {
+    const Tensor& x = ctx.input(0);
+    Tensor& y = ctx.make_output(0);
+    visit_wide(x.dtype(), [&]<class T>() {
+        const auto result = y.mutable_values<T>();
+        const std::size_t image = result.empty() ? 0 : x.values<T>().size() / result.size();
+        for (std::size_t i = 0; i < result.size(); ++i)
+            result[i] = static_cast<T>(combine(x.values<T>().subspan(i * image, image)));
+    });
+}
+
+void eval_global_max(EvalContext& ctx) {
+    pool_images(ctx, [](auto image) {
+        auto best = image[0];
+        for (const auto value : image) best = value > best ? value : best;
+        return best;
+    });
+}
+
+void eval_global_average(EvalContext& ctx) {
+    pool_images(ctx, [](auto image) {
+        double sum = 0;
+        for (const auto value : image) sum += static_cast<double>(value);
+        return sum / static_cast<double>(image.size());
+    });
+}
+
+void eval_global_lp(EvalContext& ctx) {
+    pool_images(ctx, [&]<class T>(std::span<const T> image) { return lp_norm<T>(image, norm_order(ctx.attrs())); });
+}
+
+/// Opset 1 gave p as a float.
+void raise_norm_order(Graph&, NodeIt node) {
+    const auto p = node->attrs.find("p");
+    if (p == node->attrs.end()) return;
+    if (const float* value = std::get_if<float>(&p->second)) p->second = static_cast<std::int64_t>(*value);
+}
+
+OpDef define(std::string name, void (*infer)(InferContext&), void (*eval)(EvalContext&)) {
+    OpDef op;
+    op.name = std::move(name);
+    op.newest = 22;
+    op.infer = infer;
+    op.eval = eval;
+    return op;
+}
+
+std::vector<AttrDef> window_attrs(std::vector<AttrDef> more) {
+    std::vector<AttrDef> attrs{{"auto_pad", AttrKind::string},
+                               {"ceil_mode", AttrKind::integer},
+                               {"dilations", AttrKind::integers},
+                               {"kernel_shape", AttrKind::integers, true},
+                               {"pads", AttrKind::integers},
+                               {"strides", AttrKind::integers}};
+    attrs.insert(attrs.end(), more.begin(), more.end());
+    return attrs;
+}
+
+}  // namespace
+
+void register_pooling(Registry& registry) {
+    OpDef max = define("MaxPool", infer_max_pool, widened<eval_max_pool>);
+    max.max_outputs = 2;
+    max.attrs = window_attrs({{"storage_order", AttrKind::integer}});
+    registry.add(std::move(max));
+
+    OpDef average = define("AveragePool", infer_pool, widened<eval_average_pool>);
+    average.attrs = window_attrs({{"count_include_pad", AttrKind::integer}});
+    registry.add(std::move(average));
+
+    OpDef lp = define("LpPool", infer_pool, widened<eval_lp_pool>);
+    lp.attrs = window_attrs({{"p", AttrKind::integer}});
+    lp.raise = raise_norm_order;
+    registry.add(std::move(lp));
+
+    registry.add(define("GlobalMaxPool", infer_global, widened<eval_global_max>));
+    registry.add(define("GlobalAveragePool", infer_global, widened<eval_global_average>));
+    OpDef global_lp = define("GlobalLpPool", infer_global, widened<eval_global_lp>);
+    global_lp.attrs = {{"p", AttrKind::integer}};
+    global_lp.raise = raise_norm_order;
+    registry.add(std::move(global_lp));
+}
+
+}  // namespace igata
