@@ -1,0 +1,146 @@
+// Operators whose result is known at compile time: Constant, ConstantOfShape, Range, EyeLike.
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "compiler/ops/arguments.hpp"
+
+namespace igata {
+
+namespace {
+
+/// An operator that `value_of` computes from compile-time arguments, in whatever context it is asked.
+template <class ValueOf>
+OpDef known_value(std::string name, ValueOf value_of) {
+    OpDef op;
+    op.name = std::move(name);
+    op.infer = [value_of](InferContext& c) { c.set_output_constant(0, value_of(c)); };
+    op.eval = [value_of](EvalContext& c) { c.set_output(0, value_of(c)); };
+    op.lower = [value_of](LowerContext& c) { c.set_output(0, c.constant(value_of(c))); };
+    return op;
+}
+
+const Tensor* tensor_argument(const InferContext& c, std::size_t i, std::string_view what) {
+    return &c.require_constant(i, what);
+}
+const Tensor* tensor_argument(const EvalContext& c, std::size_t i, std::string_view) { return &c.input(i); }
+const Tensor* tensor_argument(const LowerContext& c, std::size_t i, std::string_view what) {
+    const Tensor* constant = c.graph().constant(c.node().input(i));
+    if (constant == nullptr) c.unsupported(fmt::format("{} must be known at compile time", what));
+    return constant;
+}
+
+const Tensor* tensor_attribute(const Attrs& attrs, const std::string& name) {
+    const auto found = attrs.find(name);
+    return found == attrs.end() ? nullptr : std::get_if<Tensor>(&found->second);
+}
+
+Tensor constant_value(const Node& node) {
+    const Attrs& attrs = node.attrs;
+    if (const Tensor* value = tensor_attribute(attrs, "value")) return *value;
+    if (attrs.has("value_float")) return Tensor::scalar(attrs.get_float("value_float", 0));
+    if (attrs.has("value_int")) return Tensor::scalar(attrs.get_int("value_int", 0));
+    if (attrs.has("value_ints")) return Tensor::of_dims(attrs.get_ints("value_ints"));
+    if (attrs.has("value_floats")) {
+        const auto values = attrs.get_floats("value_floats");
+        return Tensor::of<float>({as_dim(values.size())}, values);
+    }
+    if (attrs.has("value_string") || attrs.has("value_strings"))
+        throw Unsupported(fmt::format("{}: strings are not supported", describe(node)));
+    if (attrs.has("sparse_value")) throw Unsupported(fmt::format("{}: sparse tensors are not supported", describe(node)));
+    throw BadInput(fmt::format("{}: has no value", describe(node)));
+}
+
+OpDef constant_op() {
+    OpDef op = known_value("Constant", [](const auto& c) { return constant_value(c.node()); });
+    op.newest = 21;
+    op.min_inputs = op.max_inputs = 0;
+    op.attrs = {{"value", AttrKind::tensor},          {"value_float", AttrKind::real},
+                {"value_floats", AttrKind::reals},    {"value_int", AttrKind::integer},
+                {"value_ints", AttrKind::integers},   {"value_string", AttrKind::string},
+                {"value_strings", AttrKind::strings}, {"sparse_value", AttrKind::tensor}};
+    op.note = "no strings, no sparse tensors";
+    return op;
+}
+
+Tensor filled(const Tensor& value, const Dims& dims) {
+    if (value.count() != 1) throw std::invalid_argument(fmt::format("value must be one element, not {}", to_string(value.type())));
+    Tensor result(value.dtype(), dims);
+    visit_dtype(value.dtype(), [&]<class T>() { std::ranges::fill(result.mutable_values<T>(), value.values<T>()[0]); });
+    return result;
+}
+
+OpDef constant_of_shape_op() {
+    OpDef op = known_value("ConstantOfShape", [](const auto& c) {
+        const Tensor* value = tensor_attribute(c.node().attrs, "value");
+        return filled(value != nullptr ? *value : Tensor::scalar(0.0F), integers(c, 0, "shape").value());
+    });
+    op.since = 9;
+    op.newest = 21;
+    op.attrs = {{"value", AttrKind::tensor}};
+    return op;
+}
+
+template <class T>
+Tensor range(T start, T limit, T delta) {
+    if (delta == T{}) throw std::invalid_argument("delta is zero");
+    const double steps = std::ceil(static_cast<double>(limit - start) / static_cast<double>(delta));
+    Tensor result(data_type_of<T>(), {static_cast<std::int64_t>(std::max(steps, 0.0))});
+    T next = 0;
+    for (T& value : result.mutable_values<T>()) value = start + next++ * delta;
+    return result;
+}
+
+OpDef range_op() {
+    OpDef op = known_value("Range", [](const auto& c) {
+        const Tensor* start = tensor_argument(c, 0, "start");
+        const Tensor* limit = tensor_argument(c, 1, "limit");
+        const Tensor* delta = tensor_argument(c, 2, "delta");
+        if (start->count() != 1 || limit->count() != 1 || delta->count() != 1)
+            throw std::invalid_argument("start, limit and delta must be scalars");
+        const Tensor result = is_floating(start->dtype())
+                                  ? range(start->scalar_f64(), limit->scalar_f64(), delta->scalar_f64())
+                                  : range(start->to_i64()[0], limit->to_i64()[0], delta->to_i64()[0]);
+        return result.cast(start->dtype());
+    });
+    op.since = 11;
+    op.newest = 11;
+    op.min_inputs = op.max_inputs = 3;
+    return op;
+}
+
+DataType data_type_of_onnx(std::int64_t code) {
+    constexpr DataType types[] = {DataType::undefined, DataType::f32, DataType::u8,  DataType::i8,      DataType::u16,
+                                  DataType::i16,       DataType::i32, DataType::i64, DataType::undefined, DataType::boolean,
+                                  DataType::f16,       DataType::f64, DataType::u32, DataType::u64,     DataType::undefined,
+                                  DataType::undefined, DataType::bf16};
+    const bool known = code > 0 && code < as_dim(std::size(types));
+    if (!known || types[code] == DataType::undefined) throw std::invalid_argument(fmt::format("data type {} is not supported", code));
+    return types[code];
+}
+
+OpDef eye_like_op() {
+    OpDef op = known_value("EyeLike", [](const auto& c) {
+        const Dims& dims = input_dims(c, 0);
+        if (dims.size() != 2) throw std::invalid_argument(fmt::format("needs a matrix, not {}", to_string(dims)));
+        const Attrs& attrs = c.node().attrs;
+        const DataType dtype = attrs.has("dtype") ? data_type_of_onnx(attrs.get_int("dtype", 1)) : input_dtype(c, 0);
+        const std::int64_t k = attrs.get_int("k", 0);
+        Tensor eye(DataType::u8, dims);
+        for (std::int64_t row = std::max<std::int64_t>(0, -k); row < dims[0] && row + k < dims[1]; ++row)
+            eye.mutable_values<std::uint8_t>()[as_index(row * dims[1] + row + k)] = 1;
+        return eye.cast(dtype);
+    });
+    op.since = 9;
+    op.newest = 22;
+    op.attrs = {{"dtype", AttrKind::integer}, {"k", AttrKind::integer}};
+    return op;
+}
+
+}  // namespace
+
+void register_constant(Registry& registry) {
+    for (OpDef op : {constant_op(), constant_of_shape_op(), range_op(), eye_like_op()}) registry.add(std::move(op));
+}
+
+}  // namespace igata

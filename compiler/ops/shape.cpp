@@ -1,0 +1,217 @@
+// Operators that look at the shape or change nothing but the shape:
+//     n = Shape(x)                         becomes a constant while inferring
+//     y = Flatten(x) | Squeeze | Unsqueeze becomes Reshape(x, dims) with dims spelt out, which is a view
+//     y = Identity(x) | Dropout(x)         becomes x
+#include <functional>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "compiler/ops/arguments.hpp"
+#include "compiler/ops/rewriting.hpp"
+
+namespace igata {
+
+namespace {
+
+// Shape, Size --------------------------------------------------------------------------------------------------------
+
+Dims shape_slice(const Dims& dims, const Attrs& attrs) {
+    const std::int64_t rank = as_dim(dims.size());
+    const auto bound = [&](const char* name, std::int64_t fallback) {
+        const std::int64_t value = attrs.get_int(name, fallback);
+        return std::clamp(value < 0 ? value + rank : value, std::int64_t{0}, rank);
+    };
+    const std::int64_t start = bound("start", 0);
+    const std::int64_t end = std::max(start, bound("end", rank));
+    return {dims.begin() + start, dims.begin() + end};
+}
+
+OpDef shape_op() {
+    OpDef op;
+    op.name = "Shape";
+    op.newest = 21;
+    op.attrs = {{"start", AttrKind::integer}, {"end", AttrKind::integer}};
+    op.infer = [](InferContext& c) { c.set_output_constant(0, Tensor::of_dims(shape_slice(c.dims(0), c.attrs()))); };
+    op.eval = [](EvalContext& c) { c.set_output(0, Tensor::of_dims(shape_slice(c.input(0).dims(), c.attrs()))); };
+    op.lower = [](LowerContext& c) {
+        c.set_output(0, c.constant(Tensor::of_dims(shape_slice(input_dims(c, 0), c.node().attrs))));
+    };
+    return op;
+}
+
+OpDef size_op() {
+    OpDef op;
+    op.name = "Size";
+    op.newest = 21;
+    op.infer = [](InferContext& c) { c.set_output_constant(0, Tensor::scalar(element_count(c.dims(0)))); };
+    op.eval = [](EvalContext& c) { c.set_output(0, Tensor::scalar(c.input(0).count())); };
+    op.lower = [](LowerContext& c) { c.set_output(0, c.constant(Tensor::scalar(element_count(input_dims(c, 0))))); };
+    return op;
+}
+
+// Reshape and its kin ------------------------------------------------------------------------------------------------
+
+/// An operator that gives its first input new dims: all that differs is how `dims_of` finds them.
+OpDef reshaping(std::string name, std::function<Dims(const InferContext&)> dims_of) {
+    OpDef op;
+    op.name = std::move(name);
+    op.infer = [dims_of = std::move(dims_of)](InferContext& c) { c.set_output(0, {c.dtype(0), dims_of(c)}); };
+    op.eval = [](EvalContext& c) { c.set_output(0, c.input(0).reshaped(c.output_type(0).dims)); };
+    op.lower = [](LowerContext& c) {
+        c.set_output(0, c.reshaped(c.input(0), c.graph().value(c.node().outputs[0]).type.dims));
+    };
+    return op;
+}
+
+Dims resolve_shape(const Dims& dims, Dims wanted, bool allow_zero) {
+    std::int64_t known = 1;
+    std::optional<std::size_t> open;
+    const std::string asked = to_string(wanted);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        if (wanted[i] == 0 && !allow_zero) {
+            if (i >= dims.size())
+                throw std::invalid_argument(fmt::format("shape {} copies dim {} of {}, which has none", asked, i, to_string(dims)));
+            wanted[i] = dims[i];
+        }
+        if (wanted[i] == -1 && open) throw std::invalid_argument(fmt::format("shape {} holds -1 twice", asked));
+        if (wanted[i] < -1) throw std::invalid_argument(fmt::format("shape {} holds {}", asked, wanted[i]));
+        if (wanted[i] == -1) open = i;
+        else known *= wanted[i];
+    }
+    const std::int64_t count = element_count(dims);
+    if (open && known != 0 && count % known == 0) wanted[*open] = count / known;
+    if (element_count(wanted) != count || (open && wanted[*open] < 0))
+        throw std::invalid_argument(fmt::format("{} cannot be reshaped to {}", to_string(dims), asked));
+    return wanted;
+}
+
+OpDef reshape_op() {
+    OpDef op = reshaping("Reshape", [](const InferContext& c) {
+        return resolve_shape(c.dims(0), integers(c, 1, "shape").value(), c.attrs().get_int("allowzero", 0) != 0);
+    });
+    op.newest = 21;
+    op.min_inputs = op.max_inputs = 2;
+    op.attrs = {{"allowzero", AttrKind::integer}};
+    op.raise = [](Graph& graph, NodeIt node) {
+        attribute_to_input(graph, *node, "shape", 1);
+        node->attrs.erase("consumed_inputs");
+    };
+    return op;
+}
+
+OpDef flatten_op() {
+    OpDef op = reshaping("Flatten", [](const InferContext& c) {
+        const Dims& dims = c.dims(0);
+        const std::int64_t axis = c.attrs().get_int("axis", 1);
+        const std::int64_t rank = as_dim(dims.size());
+        if (axis < -rank || axis > rank) c.fail(fmt::format("axis {} is out of range for rank {}", axis, rank));
+        const std::int64_t split = axis < 0 ? axis + rank : axis;
+        return Dims{element_count({dims.begin(), dims.begin() + split}), element_count({dims.begin() + split, dims.end()})};
+    });
+    op.newest = 21;
+    op.attrs = {{"axis", AttrKind::integer}};
+    return op;
+}
+
+OpDef squeeze_op() {
+    OpDef op = reshaping("Squeeze", [](const InferContext& c) {
+        const Dims& dims = c.dims(0);
+        const std::optional<Dims> given = integers(c, 1, "axes");
+        const Dims axes = normalize_axes(given.value_or(Dims{}), dims.size());
+        Dims result;
+        for (std::size_t i = 0; i < dims.size(); ++i) {
+            const bool named = given ? std::count(axes.begin(), axes.end(), as_dim(i)) > 0 : dims[i] == 1;
+            if (!named) result.push_back(dims[i]);
+            else if (dims[i] != 1) c.fail(fmt::format("axis {} of {} is not of one element", i, to_string(dims)));
+        }
+        return result;
+    });
+    op.newest = 21;
+    op.max_inputs = 2;
+    op.raise = [](Graph& graph, NodeIt node) { attribute_to_input(graph, *node, "axes", 1); };
+    return op;
+}
+
+OpDef unsqueeze_op() {
+    OpDef op = reshaping("Unsqueeze", [](const InferContext& c) {
+        Dims axes = integers(c, 1, "axes").value();
+        axes = normalize_axes(axes, c.dims(0).size() + axes.size());
+        std::sort(axes.begin(), axes.end());
+        Dims result = c.dims(0);
+        for (const std::int64_t axis : axes) result.insert(result.begin() + axis, 1);
+        return result;
+    });
+    op.newest = 21;
+    op.min_inputs = op.max_inputs = 2;
+    op.raise = [](Graph& graph, NodeIt node) { attribute_to_input(graph, *node, "axes", 1); };
+    return op;
+}
+
+// Identity, Dropout --------------------------------------------------------------------------------------------------
+
+OpDef identity_op() {
+    OpDef op = reshaping("Identity", [](const InferContext& c) { return c.dims(0); });
+    op.newest = 21;
+    op.eval = [](EvalContext& c) { c.set_output(0, c.input(0)); };
+    op.lower = [](LowerContext& c) { c.set_output(0, c.input(0)); };
+    op.rules = {{"identity", "y = Identity(x)", [](RuleMatch& m) { return replace(m, m["y"], m["x"]); }}};
+    return op;
+}
+
+Tensor all_true(const Dims& dims) {
+    Tensor mask(DataType::boolean, dims);
+    std::ranges::fill(mask.mutable_values<bool>(), true);
+    return mask;
+}
+
+void infer_dropout(InferContext& c) {
+    const Tensor* training = c.has_input(2) ? &c.require_constant(2, "training_mode") : nullptr;
+    const Tensor* ratio = c.constant(1);
+    const bool keeps_all = ratio != nullptr && ratio->scalar_f64() == 0.0;
+    if (training != nullptr && training->scalar_f64() != 0.0 && !keeps_all)
+        c.unsupported("training_mode is set; export the model for inference");
+    c.set_output(0, c.input(0));
+    if (c.has_output(1)) c.set_output_constant(1, all_true(c.dims(0)));
+}
+
+/// Before opset 10 the mask had the type of the data; `ratio`, `is_test` and `seed` do not matter without training.
+void raise_dropout(Graph& graph, NodeIt node) {
+    node->attrs.clear();
+    if (!before(*node, 10) || node->output(1) == no_value) return;
+    Node like{.op = "CastLike", .name = node->name, .inputs = {}, .outputs = {node->outputs[1]}, .attrs = {}, .epilogue = {}};
+    node->outputs[1] = graph.add_value(graph.value(node->outputs[1]).name + "_mask");
+    like.inputs = {node->outputs[1], node->inputs[0]};
+    graph.nodes.insert(std::next(node), std::move(like));
+}
+
+OpDef dropout_op() {
+    OpDef op;
+    op.name = "Dropout";
+    op.newest = 22;
+    op.max_inputs = 3;
+    op.max_outputs = 2;
+    op.attrs = {{"seed", AttrKind::integer}};
+    op.raise = raise_dropout;
+    op.infer = infer_dropout;
+    op.eval = [](EvalContext& c) {
+        c.set_output(0, c.input(0));
+        if (c.has_output(1)) c.set_output(1, all_true(c.input(0).dims()));
+    };
+    op.lower = [](LowerContext& c) {
+        c.set_output(0, c.input(0));
+        if (c.node().output(1) != no_value) c.set_output(1, c.constant(all_true(input_dims(c, 0))));
+    };
+    op.rules = {{"dropout", "y = Dropout(x, ...)", [](RuleMatch& m) { return replace(m, m["y"], m["x"]); }}};
+    op.note = "inference only";
+    return op;
+}
+
+}  // namespace
+
+void register_shape(Registry& registry) {
+    for (OpDef op : {shape_op(), size_op(), reshape_op(), flatten_op(), squeeze_op(), unsqueeze_op(), identity_op(), dropout_op()})
+        registry.add(std::move(op));
+}
+
+}  // namespace igata
