@@ -67,7 +67,7 @@ struct Loop {
         DataType dtype = DataType::undefined;
         Dims strides;  ///< elements, one per dim of the box; 0 where repeated (and, for the output, where reduced)
     };
-    Dims extents;  ///< at most runtime::max_rank
+    Dims extents;  ///< at most runtime::max_rank; with `reduce`, the dims that are kept come first
     std::vector<Operand> inputs;
     Operand output;
     ExprPtr body;   ///< x0, x1, ... = the inputs; its type is the output's (or the accumulator's)

@@ -108,14 +108,16 @@ public:
     /// The view under new dims without a copy if strides allow, else of a row-major copy.
     virtual View reshaped(const View& view, const Dims& dims) = 0;
 
-    /// Translates the node's epilogue to post-ops after `spec_operands` operands, the last of which is dst; adds the
-    /// operands. A residual that dies here and is laid out like dst becomes `sum`, and dst takes over its buffer: hence dst
-    /// is passed by reference and made here if not valid. Parts that no post-op covers become a loop after the step, so
-    /// the caller always succeeds. Use through add_with_epilogue.
+    /// Appends a primitive that makes `output` in `dst_order`, with the node's epilogue. The MemorySpecs of `spec` are filled
+    /// in from the operands (an absent bias is an invalid View), so the operator sets only the other fields; dst and the
+    /// post-ops' operands are made here. A residual that dies here and is laid out like dst becomes `sum`, and dst takes over
+    /// its buffer; a constant added along the channels becomes the bias if there is none. What no post-op covers becomes a
+    /// loop after the step, so the caller always succeeds. A MatMul whose result has other dims than the primitive's dst (a
+    /// vector) sets spec.dst's rank and dims.
     virtual void add_with_epilogue(StepSpecVariant spec, std::vector<View> operands_before_dst, std::size_t output,
                                    const std::vector<int>& dst_order) = 0;
 
-    /// Appends a step; the last operand is the one written unless `written` says otherwise.
+    /// Appends a step whose spec is complete; the last operand is the one written unless `written` says otherwise.
     virtual void add(StepSpecVariant spec, const std::vector<View>& operands, std::vector<std::size_t> written = {}) = 0;
     /// Appends the loop `out = body(inputs)` with inputs broadcast to out.dims.
     virtual void add_map(const ExprPtr& body, const std::vector<View>& inputs, const View& out) = 0;

@@ -1,0 +1,180 @@
+// Primitives with the epilogue of their node: post-ops where they can say it, a loop after the step for the rest.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "compiler/passes/lower_context.hpp"
+
+namespace igata {
+
+namespace {
+
+using runtime::PostOp;
+
+runtime::Epilogue* epilogue_of(StepSpecVariant& spec) {
+    if (auto* convolution = std::get_if<runtime::ConvolutionSpec>(&spec)) return &convolution->epilogue;
+    if (auto* matmul = std::get_if<runtime::MatMulSpec>(&spec)) return &matmul->epilogue;
+    return nullptr;
+}
+
+/// Sets the MemorySpecs of a spec from its operands, the last of which is dst.
+void describe_operands(StepSpecVariant& spec, const std::vector<View>& operands) {
+    const auto memory = [&](std::size_t i) { return operands.at(i).valid() ? memory_spec(operands[i]) : runtime::MemorySpec{}; };
+    if (auto* convolution = std::get_if<runtime::ConvolutionSpec>(&spec)) {
+        convolution->src = memory(0);
+        convolution->weights = memory(1);
+        convolution->bias = memory(2);
+        convolution->dst = memory(3);
+    } else if (auto* matmul = std::get_if<runtime::MatMulSpec>(&spec)) {
+        matmul->a = memory(0);
+        matmul->b = memory(1);
+        matmul->bias = memory(2);
+        matmul->dst = memory(3);
+    } else if (auto* pooling = std::get_if<runtime::PoolingSpec>(&spec)) {
+        pooling->src = memory(0);
+        pooling->dst = memory(1);
+    } else if (auto* softmax = std::get_if<runtime::SoftmaxSpec>(&spec)) {
+        softmax->src = memory(0);
+        softmax->dst = memory(1);
+    } else if (auto* lrn = std::get_if<runtime::LrnSpec>(&spec)) {
+        lrn->src = memory(0);
+        lrn->dst = memory(1);
+    } else if (auto* kernel = std::get_if<runtime::KernelSpec>(&spec)) {
+        kernel->operand_count = static_cast<int>(operands.size());
+        for (std::size_t i = 0; i < operands.size(); ++i) kernel->operands[i] = memory(i);
+    }
+}
+
+/// The axis along which a bias of the primitive runs.
+std::size_t bias_axis(const StepSpecVariant& spec, std::size_t rank) {
+    return std::holds_alternative<runtime::MatMulSpec>(spec) ? rank - 1 : 1;
+}
+
+/// The view with the dims that it has when broadcast from the right to `rank` axes.
+View with_rank(View view, std::size_t rank) {
+    const std::size_t lead = rank - view.dims.size();
+    const std::int64_t stride = view.dims.empty() ? 1 : view.dims[0] * view.strides[0];
+    view.dims.insert(view.dims.begin(), lead, 1);
+    view.strides.insert(view.strides.begin(), lead, stride);
+    return view;
+}
+
+bool runs_along(const View& view, const Dims& dims, std::size_t axis) {
+    for (std::size_t i = 0; i < dims.size(); ++i)
+        if (view.dims[i] != (i == axis ? dims[i] : 1)) return false;
+    return true;
+}
+
+/// The operand xk of the epilogue as the second source of a binary post-op on dst, or an invalid view. Results of one shape
+/// but another rank (a vector as a matrix of one row) take only single elements and operands of dst's own shape.
+View binary_operand(const View& operand, const View& result, const View& dst, std::size_t channel_axis) {
+    if (operand.dtype != dst.dtype || operand.dims.size() > result.dims.size()) return {};
+    const std::size_t rank = dst.dims.size();
+    if (element_count(operand.dims) == 1) return reshape_view(operand, Dims(rank, 1));
+    if (operand.dims == result.dims) {
+        View view = result.dims == dst.dims ? operand : reshape_view(operand, dst.dims);
+        if (!view.valid()) return {};
+        for (std::size_t i = 0; i < rank; ++i)
+            if (view.dims[i] != 1 && view.strides[i] != dst.strides[i]) return {};
+        view.strides = dst.strides;
+        return view;
+    }
+    if (result.dims != dst.dims) return {};
+    View view = with_rank(operand, rank);
+    return runs_along(view, dst.dims, channel_axis) && view.strides[channel_axis] == 1 ? view : View{};
+}
+
+}  // namespace
+
+bool GraphLowering::may_overwrite(const View& residual, const View& dst, const std::vector<View>& others) const {
+    const Buffer& buffer = plan_.buffer(residual.buffer);
+    if (buffer.space != runtime::Space::arena || residual.offset != 0 || residual.dims != dst.dims) return false;
+    if (buffer.bytes != plan_.buffer(dst.buffer).bytes || residual.dtype != dst.dtype || residual.strides != dst.strides)
+        return false;
+    const auto& values = values_on_.at(static_cast<std::size_t>(residual.buffer));
+    const bool dies = std::all_of(values.begin(), values.end(), [&](ValueId id) {
+        return last_reader_[static_cast<std::size_t>(id)] <= position_;
+    });
+    return dies && !values.empty() &&
+           std::count_if(others.begin(), others.end(), [&](const View& v) { return v.buffer == residual.buffer; }) == 0;
+}
+
+void GraphLowering::add_with_epilogue(StepSpecVariant spec, std::vector<View> operands, std::size_t output,
+                                      const std::vector<int>& dst_order) {
+    const ValueType& type = graph_.value(node_->outputs.at(output)).type;
+    const bool has_epilogue = node_->has_epilogue() && output == 0;
+    epilogue_done_ = true;
+    runtime::Epilogue* const epilogue = epilogue_of(spec);
+    std::vector<View> xs = has_epilogue ? epilogue_operands() : std::vector<View>(1);
+    View result = fresh(type.dtype, type.dims, dst_order);
+    View dst = result;
+    if (const auto* matmul = std::get_if<runtime::MatMulSpec>(&spec); matmul != nullptr && matmul->dst.rank > 0)
+        dst = reshape_view(result, Dims(matmul->dst.dims, matmul->dst.dims + matmul->dst.rank));
+    const std::size_t channel_axis = bias_axis(spec, dst.dims.size());
+
+    PostOps covered{{}, has_epilogue ? node_->epilogue : nullptr};
+    std::vector<View> sources(xs.size());
+    if (has_epilogue && epilogue != nullptr && type.dtype == DataType::f32) {
+        for (std::size_t k = 1; k < xs.size(); ++k) sources[k] = binary_operand(xs[k], result, dst, channel_axis);
+        const auto readable = [&](int k) { return sources.at(static_cast<std::size_t>(k)).valid(); };
+        covered = derive_post_ops(node_->epilogue, readable, runtime::max_post_ops);
+    }
+
+    // A constant that is added first, along the channels, is a bias.
+    if (!covered.terms.empty() && operands.size() > 2 && !operands[2].valid()) {
+        const PostOpTerm& first = covered.terms.front();
+        const View& source = sources[static_cast<std::size_t>(first.operand)];
+        if (first.op.kind == PostOp::Kind::binary && first.op.binary == runtime::Binary::add &&
+            plan_.buffer(source.buffer).constant && runs_along(source, dst.dims, channel_axis)) {
+            operands[2] = reshape_view(source, {dst.dims[channel_axis]});
+            covered.terms.erase(covered.terms.begin());
+        }
+    }
+
+    const std::size_t dst_index = operands.size();
+    bool sums = false;
+    for (PostOpTerm& term : covered.terms) {
+        if (term.op.kind != PostOp::Kind::binary) continue;
+        const auto k = static_cast<std::size_t>(term.operand);
+        std::vector<View> others = operands;
+        for (std::size_t i = 1; i < xs.size(); ++i)
+            if (i != k) others.push_back(xs[i]);
+        const auto mentions = std::count_if(covered.terms.begin(), covered.terms.end(),
+                                            [&](const PostOpTerm& t) { return t.operand == term.operand; });
+        const bool only_here = mentions == 1 && !(covered.rest && expr::uses(covered.rest, term.operand));
+        if (sums || term.op.binary != runtime::Binary::add || !only_here || !may_overwrite(sources[k], dst, others)) continue;
+        sums = true;
+        term.op.kind = PostOp::Kind::sum;
+        dst = sources[k];
+        result = xs[k];
+    }
+    operands.push_back(dst);
+
+    if (epilogue != nullptr) {
+        for (const PostOpTerm& term : covered.terms) {
+            PostOp op = term.op;
+            if (op.kind == PostOp::Kind::binary) {
+                const View& source = sources[static_cast<std::size_t>(term.operand)];
+                op.operand = memory_spec(source);
+                op.operand_index = static_cast<std::int32_t>(operands.size());
+                operands.push_back(source);
+            }
+            epilogue->ops[epilogue->count++] = op;
+        }
+    }
+    std::vector<View> described(operands.begin(), operands.begin() + static_cast<std::ptrdiff_t>(dst_index) + 1);
+    describe_operands(spec, described);
+    add(std::move(spec), operands, {dst_index});
+    if (sums) plan_.steps.back().operands[dst_index].read = true;
+
+    if (!covered.rest) {
+        set_output(output, result);
+        return;
+    }
+    remark(fmt::format("computes '{}' in a loop of its own after the {}", expr::print(covered.rest),
+                       kind_of(plan_.steps.back())));
+    xs[0] = result;
+    add_map(covered.rest, xs, this->output(output));
+}
+
+}  // namespace igata
