@@ -19,6 +19,7 @@ class InferContext {
 public:
     InferContext(const Graph& graph, const Node& node) : graph_(graph), node_(node), outputs_(node.outputs.size()) {}
 
+    const Graph& graph() const { return graph_; }
     const Node& node() const { return node_; }
     const Attrs& attrs() const { return node_.attrs; }
     std::size_t input_count() const { return node_.own_input_count(); }
@@ -183,7 +184,7 @@ struct Tolerance {
 };
 
 /// A small random case of the operator for fuzzing: a graph in the text form with constants and inputs of random shapes.
-using SampleFn = std::string (*)(std::uint32_t seed);
+using SampleFn = std::function<std::string(std::uint32_t seed)>;
 
 struct OpDef {
     std::string name;              ///< ONNX's
@@ -202,7 +203,7 @@ struct OpDef {
     std::function<void(EvalContext&)> eval;
     std::function<void(LowerContext&)> lower;
     /// Elementwise operators: the expression of one element, operands = the inputs; `infer`, `eval` and `lower` then follow
-    /// from it (see elementwise.hpp), and fuse_maps turns the node into a Map.
+    /// from it where they are not given (see elementwise.hpp), and fuse_maps turns the node into a Map.
     std::function<ExprPtr(const Graph&, const Node&)> expression;
     /// Value is a function of the input bytes alone, in the same order: Reshape and its kin.
     bool is_reshape = false;

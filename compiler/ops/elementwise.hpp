@@ -1,0 +1,27 @@
+// What follows from an operator's scalar expression alone: its type, its value, its loop, its form as a Map.
+#pragma once
+
+#include <vector>
+
+#include "compiler/ops/op.hpp"
+
+namespace igata {
+
+/// An elementwise node as one expression over those of its inputs that it reads: absent ones, and constants of one
+/// element (which become numbers in the body), are left out.
+struct MapForm {
+    ExprPtr body;
+    std::vector<std::size_t> inputs;  ///< x0, x1, ... of the body, as indices into node.inputs
+};
+
+/// The form of a node whose operator has an `expression`; element types must be known.
+MapForm map_form(const Graph& graph, const Node& node);
+
+/// Result: the broadcast shape of the inputs that the expression reads, and the expression's type.
+void infer_elementwise(InferContext& context);
+Tensor eval_elementwise(const Graph& graph, const Node& node, const std::vector<const Tensor*>& inputs,
+                        const ValueType& result);
+/// One loop; more only where the inputs outnumber what a loop can take.
+void lower_elementwise(LowerContext& context);
+
+}  // namespace igata
