@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,18 @@ using Bindings = std::map<std::string, std::int64_t>;
 /// The order of the axes in memory, outermost first, that each value should have if it is materialised; by ValueId.
 using Layouts = std::vector<std::vector<int>>;
 
+/// How many rewrites are still allowed; copies share the count. Bisecting it finds the rewrite that breaks a model.
+class Budget {
+public:
+    /// -1: no limit.
+    Budget(int limit = -1) : left_(std::make_shared<int>(limit)) {}
+    /// False once nothing is left.
+    bool take() { return *left_ < 0 || (*left_ > 0 && (*left_)-- > 0); }
+
+private:
+    std::shared_ptr<int> left_;
+};
+
 // Graph to Graph ------------------------------------------------------------------------------------------------------
 
 /// Gives every symbolic input dim its number. An unbound dim at axis 0 becomes 1 with a remark; other unbound dims are
@@ -26,15 +39,16 @@ using Layouts = std::vector<std::vector<int>>;
 void bind_dims(Graph& graph, const Bindings& bindings, Remarks& remarks);
 /// Types and shapes of all values; values that follow from types or small integer constants alone (shape arithmetic) become
 /// constants on the way. Throws BadInput or Unsupported with the node.
-void infer_types(Graph& graph);
+/// A declared output shape that differs gets a remark, and is corrected.
+void infer_types(Graph& graph, Remarks& remarks);
 /// Nodes whose inputs are all constants are evaluated and removed.
 void fold_constants(Graph& graph, Remarks& remarks);
 /// Applies the operators' rewrite rules, and removes dead nodes, until nothing changes.
-void simplify(Graph& graph, Remarks& remarks);
+void simplify(Graph& graph, Remarks& remarks, Budget budget = {});
 /// Elementwise nodes become Maps, and chains of Maps of one shape become one Map.
-void fuse_maps(Graph& graph, Remarks& remarks);
+void fuse_maps(Graph& graph, Remarks& remarks, Budget budget = {});
 /// A Map after a Conv, MatMul, Gemm, ... that nobody else reads becomes that node's epilogue.
-void fuse_epilogues(Graph& graph, Remarks& remarks);
+void fuse_epilogues(Graph& graph, Remarks& remarks, Budget budget = {});
 /// Chooses the order of axes per value.
 Layouts assign_layouts(const Graph& graph);
 

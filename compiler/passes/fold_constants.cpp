@@ -1,0 +1,95 @@
+// Nodes whose inputs are all constants are evaluated and removed.
+//
+//     s = Sqrt(v)  w = Mul(k, s)  y = Conv(x, w)        v, k constant
+//     y = Conv(x, w)                                    w constant
+//
+// Random operators stay, and so do nodes whose result would bloat the model: much larger than their inputs together.
+#include "compiler/passes/fold.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "compiler/ops/op.hpp"
+#include "compiler/passes/passes.hpp"
+
+namespace igata {
+
+namespace {
+
+constexpr std::int64_t small_elements = 4096;      // shape arithmetic, found while inferring
+constexpr std::size_t bloat_bytes = 16 << 20;      // results up to this size are always worth having
+
+std::int64_t elements(const Graph& graph, ValueId id) {
+    return id == no_value ? 0 : element_count(graph.value(id).type.dims);
+}
+
+bool is_bloat(const Graph& graph, const Node& node) {
+    std::size_t in = 0;
+    std::size_t out = 0;
+    for (const ValueId id : node.inputs)
+        if (id != no_value) in += graph.constant(id)->byte_size();
+    for (const ValueId id : node.outputs)
+        if (id != no_value)
+            out += static_cast<std::size_t>(elements(graph, id)) * size_of(graph.value(id).type.dtype);
+    return out > bloat_bytes && out > 2 * in;
+}
+
+}  // namespace
+
+bool is_foldable(const Graph& graph, const Node& node) {
+    const OpDef* op = Registry::instance().find(node.op);
+    if (op == nullptr || op->is_random || (!op->eval && !op->expression && !node.is_map())) return false;
+    const bool constant_inputs = std::all_of(node.inputs.begin(), node.inputs.end(),
+                                             [&](ValueId id) { return id == no_value || graph.is_constant(id); });
+    const bool nested = std::any_of(node.attrs.begin(), node.attrs.end(), [](const auto& attr) {
+        return std::holds_alternative<std::shared_ptr<Graph>>(attr.second);
+    });
+    return constant_inputs && !nested;
+}
+
+bool fold_node(Graph& graph, Node& node, std::int64_t limit) {
+    if (!is_foldable(graph, node)) return false;
+    const auto fits = [&](ValueId id) { return elements(graph, id) <= limit; };
+    if (!std::all_of(node.inputs.begin(), node.inputs.end(), fits)) return false;
+    if (!std::all_of(node.outputs.begin(), node.outputs.end(), fits)) return false;
+    std::vector<const Tensor*> inputs;
+    for (const ValueId id : node.inputs) inputs.push_back(graph.constant(id));
+    std::vector<Tensor> results = eval_node(graph, node, inputs);
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+        if (node.outputs[i] == no_value) continue;
+        Value& value = graph.value(node.outputs[i]);
+        value.type = results[i].type();
+        value.constant = std::move(results[i]);
+    }
+    return true;
+}
+
+void fold_constants(Graph& graph, Remarks& remarks) {
+    int folded = 0;
+    for (auto node = graph.nodes.begin(); node != graph.nodes.end();) {
+        bool done = std::all_of(node->outputs.begin(), node->outputs.end(),
+                                [&](ValueId id) { return id == no_value || graph.is_constant(id); });
+        if (!done && is_foldable(graph, *node)) {
+            if (is_bloat(graph, *node))
+                remarks.refused("fold_constants", node->name,
+                                fmt::format("{} is left to run time: its constant result would be large", describe(*node)));
+            else done = fold_node(graph, *node);
+        }
+        folded += done ? 1 : 0;
+        node = done ? graph.nodes.erase(node) : std::next(node);
+    }
+    graph.remove_dead_nodes();
+    if (folded > 0) remarks.done("fold_constants", "", fmt::format("{} nodes folded", folded));
+}
+
+void infer_and_fold(Graph& graph, Node& node) {
+    try {
+        infer_node(graph, node);
+        fold_node(graph, node, small_elements);
+    } catch (const std::invalid_argument& error) {
+        throw BadInput(fmt::format("{}: {}", describe(node), error.what()));
+    }
+}
+
+}  // namespace igata

@@ -1,0 +1,40 @@
+// Types and shapes of all values, from the inputs down.
+//
+//     s = Shape(x)  n = Gather(s, zero)  y = Reshape(x, n)        x: f32[1,8]
+//     y: f32[1] ...                                               s, n are constants
+//
+// Small values that follow from constants alone become constants at once, because shapes hang on them.
+#include <fmt/format.h>
+
+#include "compiler/ops/op.hpp"
+#include "compiler/passes/fold.hpp"
+#include "compiler/passes/passes.hpp"
+
+namespace igata {
+
+namespace {
+
+/// Models may lie about their outputs, and runtimes let them: what was inferred holds.
+void correct_declared_dims(Graph& graph, Remarks& remarks) {
+    for (Graph::Output& output : graph.outputs) {
+        const ValueType& type = graph.value(output.value).type;
+        bool differs = !output.dims.empty() && output.dims.size() != type.dims.size();
+        for (std::size_t i = 0; !differs && i < output.dims.size(); ++i)
+            differs = output.dims[i].known() && output.dims[i].value != type.dims[i];
+        if (differs)
+            remarks.refused("infer_types", output.name,
+                            fmt::format("the model declares another shape for output '{}' than it computes, {}",
+                                        output.name, to_string(type)));
+        output.dims.clear();
+        for (const std::int64_t dim : type.dims) output.dims.push_back({dim, ""});
+    }
+}
+
+}  // namespace
+
+void infer_types(Graph& graph, Remarks& remarks) {
+    for (Node& node : graph.nodes) infer_and_fold(graph, node);
+    correct_declared_dims(graph, remarks);
+}
+
+}  // namespace igata
