@@ -1,0 +1,36 @@
+// From a Plan to the files of a predictor.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "compiler/diagnostics.hpp"
+#include "compiler/ir/plan.hpp"
+
+namespace igata {
+
+struct EmitOptions {
+    /// Where the weights go: string literals in the one C++ file, a .bin beside it that the assembler includes, or a .bin that
+    /// is mapped at run time.
+    enum class Weights : std::uint8_t { literal, incbin, file };
+
+    std::string name;  ///< prefix of the C functions and the C++ namespace: an identifier
+    Weights weights = Weights::literal;
+};
+
+struct EmittedFile {
+    std::string path;  ///< relative to the output folder
+    std::string bytes;
+};
+
+/// `<name>.cpp`, `<name>.h`, `<name>.hpp`, `<name>.json`, and `<name>.bin` where weights are kept apart. The same plan gives the
+/// same bytes. Throws Error (usage) if the name is no identifier.
+std::vector<EmittedFile> emit(const Plan& plan, const EmitOptions& options, const Remarks& remarks);
+
+/// `<name>.json`: what was done.
+std::string summary_json(const Plan& plan, const EmitOptions& options, const Remarks& remarks);
+
+/// `literal`, `incbin`, `file`
+std::string_view name_of(EmitOptions::Weights weights);
+
+}  // namespace igata

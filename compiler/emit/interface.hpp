@@ -1,0 +1,20 @@
+// What the caller of a predictor sees: its inputs and outputs, as template slots of the C and C++ headers.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compiler/ir/plan.hpp"
+
+namespace igata {
+
+using Slots = std::vector<std::pair<std::string, std::string>>;
+
+/// Slots of predictor.h.in and predictor.hpp.in that depend on inputs and outputs.
+Slots interface_slots(const Plan& plan);
+
+/// Definition of `info`, the metadata that the C interface gives.
+std::string port_rows(const Plan& plan, const std::string& name, bool weights_in_file);
+
+}  // namespace igata

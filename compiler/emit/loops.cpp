@@ -1,0 +1,389 @@
+#include "compiler/emit/loops.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "compiler/emit/loop_expr.hpp"
+
+namespace igata {
+
+namespace {
+
+/// One dim of the iteration box with the step of every operand, the output last.
+struct Axis {
+    std::int64_t extent = 1;
+    std::vector<std::int64_t> strides;
+    bool reduced = false;
+};
+
+std::vector<Axis> axes_of(const Loop& loop) {
+    std::vector<Axis> axes;
+    for (std::size_t d = 0; d < loop.extents.size(); ++d) {
+        if (loop.extents[d] == 1) continue;
+        Axis axis{loop.extents[d], {}, loop.reduce.has_value() && loop.reduced.at(d)};
+        for (const Loop::Operand& input : loop.inputs) axis.strides.push_back(input.strides.at(d));
+        axis.strides.push_back(axis.reduced ? 0 : loop.output.strides.at(d));
+        axes.push_back(std::move(axis));
+    }
+    return axes;
+}
+
+/// Neighbours that one loop can run over.
+bool mergeable(const Axis& outer, const Axis& inner) {
+    for (std::size_t i = 0; i < outer.strides.size(); ++i) {
+        if (outer.strides[i] != inner.strides[i] * inner.extent) return false;
+    }
+    return true;
+}
+
+/// Largest steps outermost: by the output's for kept axes, by the inputs' for reduced ones; then merged.
+std::vector<Axis> ordered(std::vector<Axis> axes) {
+    const auto step = [](const Axis& axis) {
+        if (!axis.reduced && axis.strides.back() != 0) return std::abs(axis.strides.back());
+        std::int64_t sum = 0;
+        for (const std::int64_t stride : axis.strides) sum += std::abs(stride);
+        return sum;
+    };
+    std::stable_sort(axes.begin(), axes.end(), [&](const Axis& a, const Axis& b) { return step(a) > step(b); });
+    std::vector<Axis> merged;
+    for (Axis& axis : axes) {
+        if (!merged.empty() && mergeable(merged.back(), axis)) {
+            axis.extent *= merged.back().extent;
+            merged.back() = std::move(axis);
+        } else {
+            merged.push_back(std::move(axis));
+        }
+    }
+    return merged;
+}
+
+std::int64_t product(const std::vector<Axis>& axes) {
+    std::int64_t count = 1;
+    for (const Axis& axis : axes) count *= axis.extent;
+    return count;
+}
+
+/// ` + i0 * 32`, nothing for a step of 0.
+std::string term(const std::string& index, std::int64_t stride) {
+    if (stride == 0) return "";
+    if (stride == 1) return " + " + index;
+    return fmt::format(" {} {} * {}", stride < 0 ? "-" : "+", index, std::abs(stride));
+}
+
+class NestWriter {
+public:
+    NestWriter(const Loop& loop, const std::string& identifier) : loop_(loop) {
+        for (const Axis& axis : axes_of(loop)) (axis.reduced ? reduced_ : kept_).push_back(axis);
+        kept_ = ordered(std::move(kept_));
+        reduced_ = ordered(std::move(reduced_));
+        for (std::size_t i = 0; i < loop.inputs.size(); ++i) {
+            bases_.push_back(fmt::format("x{}", i));
+            used_.push_back(expr::uses(loop.body, static_cast<int>(i)));
+            types_.push_back(loop.inputs[i].dtype);
+        }
+        bases_.emplace_back("y");
+        used_.push_back(true);
+        work_ = product(kept_) * product(reduced_);
+        open(fmt::format("struct {}_body {{", identifier));
+        line("template <int>");
+        open("[[gnu::always_inline]] static void run(std::byte* const* operands, std::int64_t begin, std::int64_t end) {");
+        declare_operands();
+    }
+
+    LoopCode write() {
+        if (!loop_.reduce) write_map();
+        else if (rows_are_kept()) write_row_reduction();
+        else write_reduction();
+        while (depth_ > 1) close();
+        depth_ = 0;
+        line("};");
+        return {std::move(text_), outer_, work_};
+    }
+
+private:
+    static constexpr std::int64_t lanes = 64;  // partial results at once: enough for the compiler to vectorise over
+
+    const Loop& loop_;
+    std::vector<Axis> kept_, reduced_;
+    std::vector<std::string> bases_;  ///< the pointer of each operand at the current depth
+    std::vector<bool> used_;
+    std::vector<DataType> types_;
+    std::string text_;
+    int depth_ = 0;
+    int loops_ = 0;
+    std::int64_t outer_ = 1, work_ = 1;
+    bool split_ = false;  ///< the outermost loop, which begin and end delimit, is open
+
+    void line(std::string_view content) { text_ += std::string(static_cast<std::size_t>(4 * depth_), ' ').append(content) + '\n'; }
+    void open(std::string_view content) {
+        line(content);
+        ++depth_;
+    }
+    void close() {
+        --depth_;
+        line("}");
+    }
+
+    std::size_t output() const { return loop_.inputs.size(); }
+    std::string accumulator_type() const { return compute_type(loop_.accumulator); }
+
+    void declare_operands() {
+        for (std::size_t i = 0; i < loop_.inputs.size(); ++i) {
+            if (!used_[i]) continue;
+            line(fmt::format("const auto* const x{} = reinterpret_cast<const {}*>(operands[{}]);", i,
+                             storage_type(loop_.inputs[i].dtype), i));
+        }
+        line(fmt::format("auto* const y = reinterpret_cast<{}*>(operands[{}]);", storage_type(loop_.output.dtype), output()));
+    }
+
+    /// `for (std::int64_t i = 0; i < extent; ++i) {`; the first loop of all runs from begin to end.
+    std::string open_loop(std::int64_t extent) {
+        const std::string index = fmt::format("i{}", loops_++);
+        if (split_) {
+            open(fmt::format("for (std::int64_t {0} = 0; {0} < {1}; ++{0}) {{", index, extent));
+        } else {
+            open(fmt::format("for (std::int64_t {0} = begin; {0} < end; ++{0}) {{", index));
+            outer_ = extent;
+            split_ = true;
+        }
+        return index;
+    }
+
+    /// Without any loop to split, begin and end say whether to run at all.
+    void open_whole() {
+        if (split_) return;
+        split_ = true;
+        outer_ = 1;
+        open("if (begin < end) {");
+    }
+
+    /// Points the operands at the place that `index` selects; returns the former pointers.
+    std::vector<std::string> advance(const Axis& axis, const std::string& index, bool with_output = true) {
+        std::vector<std::string> former = bases_;
+        for (std::size_t i = 0; i < bases_.size(); ++i) {
+            if (axis.strides[i] == 0 || !used_[i] || (i == output() && !with_output)) continue;
+            const std::string name = fmt::format("{}_{}", bases_[i].substr(0, bases_[i].find('_')), loops_);
+            line(fmt::format("{}auto* const {} = {}{};", i == output() ? "" : "const ", name, bases_[i], term(index, axis.strides[i])));
+            bases_[i] = name;
+        }
+        return former;
+    }
+
+    void open_axes(const std::vector<Axis>& axes) {
+        for (const Axis& axis : axes) advance(axis, open_loop(axis.extent));
+    }
+
+    /// `x0[index * 2]` for each input of the body, halves converted; those that do not move are loaded before the loop.
+    std::vector<std::string> loads(const Axis& axis, const std::string& index) const {
+        std::vector<std::string> values;
+        for (std::size_t i = 0; i < loop_.inputs.size(); ++i) values.push_back(load(i, axis.strides[i], index));
+        return values;
+    }
+
+    std::string load(std::size_t i, std::int64_t stride, const std::string& index) const {
+        const std::string element = stride == 0 ? fmt::format("*{}", bases_[i]) : fmt::format("{}[{}]", bases_[i], subscript(index, stride));
+        const bool half = compute_type(types_[i]) != storage_type(types_[i]);
+        return half ? fmt::format("scalar::load({})", element) : element;
+    }
+
+    static std::string subscript(const std::string& index, std::int64_t stride) {
+        return stride == 1 ? index : stride == -1 ? "-" + index : fmt::format("{} * {}", index, stride);
+    }
+
+    /// Values that the innermost loop does not change get names of their own before it.
+    std::vector<std::string> hoist(const Axis& axis, std::vector<std::string> values) {
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            if (!used_[i] || axis.strides[i] != 0) continue;
+            line(fmt::format("const {} c{} = {};", compute_type(types_[i]), i, values[i]));
+            values[i] = fmt::format("c{}", i);
+        }
+        return values;
+    }
+
+    /// Loads each moving operand once, into v0, v1, ...
+    std::vector<std::string> name_loads(const Axis& axis, std::vector<std::string> values) {
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            if (!used_[i] || axis.strides[i] == 0) continue;
+            line(fmt::format("const {} v{} = {};", compute_type(types_[i]), i, values[i]));
+            values[i] = fmt::format("v{}", i);
+        }
+        return values;
+    }
+
+    std::string evaluate(const std::vector<std::string>& values, DataType result) {
+        ScalarCode code = scalar_code(loop_.body, types_, values, result, "t");
+        for (const std::string& statement : code.statements) line(statement);
+        return code.value;
+    }
+
+    void store(const std::string& element, const std::string& value) {
+        const DataType type = loop_.output.dtype;
+        const bool half = compute_type(type) != storage_type(type);
+        line(half ? fmt::format("{} = scalar::cast<{}>({});", element, storage_type(type), value)
+                  : fmt::format("{} = {};", element, value));
+    }
+
+    std::string output_element(std::int64_t stride, const std::string& index) const {
+        return stride == 0 ? "*" + bases_.back() : fmt::format("{}[{}]", bases_.back(), subscript(index, stride));
+    }
+
+    // Maps ------------------------------------------------------------------------------------------------------------
+
+    void write_map() {
+        if (kept_.empty()) {
+            open_whole();
+            Axis none{1, std::vector<std::int64_t>(bases_.size(), 0), false};
+            store(output_element(0, ""), evaluate(hoist(none, loads(none, "")), loop_.output.dtype));
+            return;
+        }
+        const Axis inner = kept_.back();
+        open_axes({kept_.begin(), kept_.end() - 1});
+        const std::string index = fmt::format("i{}", loops_);
+        std::vector<std::string> values = hoist(inner, loads(inner, index));
+        line("#pragma GCC ivdep");
+        open_loop(inner.extent);
+        values = name_loads(inner, values);
+        store(output_element(inner.strides.back(), index), evaluate(values, loop_.output.dtype));
+    }
+
+    // Reductions ------------------------------------------------------------------------------------------------------
+
+    std::string combine(const std::string& a, const std::string& b) const {
+        const bool plain = is_floating(loop_.accumulator);
+        switch (*loop_.reduce) {
+            case Reduce::sum: return plain ? fmt::format("{} + {}", a, b) : fmt::format("scalar::add({}, {})", a, b);
+            case Reduce::product: return plain ? fmt::format("{} * {}", a, b) : fmt::format("scalar::mul({}, {})", a, b);
+            case Reduce::minimum: return fmt::format("scalar::min({}, {})", a, b);
+            case Reduce::maximum: return fmt::format("scalar::max({}, {})", a, b);
+        }
+        return {};
+    }
+
+    std::string identity() const {
+        const std::string type = accumulator_type();
+        switch (*loop_.reduce) {
+            case Reduce::sum: return fmt::format("{}{{}}", type);
+            case Reduce::product: return fmt::format("static_cast<{}>(1)", type);
+            case Reduce::minimum: return fmt::format("scalar::highest<{}>()", type);
+            case Reduce::maximum: return fmt::format("scalar::lowest<{}>()", type);
+        }
+        return {};
+    }
+
+    /// Stores the reduced value, passed through `finish`.
+    void finish(const std::string& element, const std::string& reduced) {
+        const DataType type = loop_.output.dtype;
+        if (!loop_.finish) {
+            const bool same = compute_type(type) == accumulator_type();
+            store(element, same ? reduced : fmt::format("scalar::cast<{}>({})", compute_type(type), reduced));
+            return;
+        }
+        line(fmt::format("const {} r = {};", accumulator_type(), reduced));
+        ScalarCode code = scalar_code(loop_.finish, {loop_.accumulator}, {"r"}, type, "f");
+        for (const std::string& statement : code.statements) line(statement);
+        store(element, code.value);
+    }
+
+    /// True if memory runs along a kept axis: then whole rows are accumulated.
+    bool rows_are_kept() const {
+        if (kept_.empty() || reduced_.empty()) return false;
+        std::int64_t kept = 0, reduced = 0;
+        for (std::size_t i = 0; i < loop_.inputs.size(); ++i) {
+            kept += std::abs(kept_.back().strides[i]);
+            reduced += std::abs(reduced_.back().strides[i]);
+        }
+        return kept < reduced && kept_.back().extent >= 4;
+    }
+
+    /// for kept, for blocks of the innermost kept axis: clear, for reduced: accumulate the block; finish the block.
+    void write_row_reduction() {
+        const Axis row = kept_.back();
+        open_axes({kept_.begin(), kept_.end() - 1});
+        Axis block = row;
+        block.extent = (row.extent + lanes - 1) / lanes;
+        for (std::int64_t& stride : block.strides) stride *= lanes;
+        const std::string index = open_loop(block.extent);
+        advance(block, index);
+        if (row.extent % lanes == 0) line(fmt::format("constexpr std::int64_t count = {};", lanes));
+        else line(fmt::format("const std::int64_t count = {0} - {1} * {2} < {2} ? {0} - {1} * {2} : {2};", row.extent, index, lanes));
+        clear_lanes();
+        const std::vector<std::string> start = bases_;
+        for (const Axis& axis : reduced_) advance(axis, open_loop(axis.extent), false);
+        accumulate_lanes(row, "count");
+        for (std::size_t i = 0; i < reduced_.size(); ++i) close();
+        bases_ = start;
+        open("for (std::int64_t j = 0; j < count; ++j) {");
+        finish(output_element(row.strides.back(), "j"), "lane[j]");
+        close();
+    }
+
+    void clear_lanes() {
+        line(fmt::format("alignas(64) {} lane[{}];", accumulator_type(), lanes));
+        line(fmt::format("for (auto& value : lane) value = {};", identity()));
+    }
+
+    /// lane[j] takes in the element at step j of `axis`.
+    void accumulate_lanes(const Axis& axis, const std::string& count) {
+        std::vector<std::string> values = hoist(axis, loads(axis, "j"));
+        line("#pragma GCC ivdep");
+        open(fmt::format("for (std::int64_t j = 0; j < {}; ++j) {{", count));
+        values = name_loads(axis, values);
+        line(fmt::format("lane[j] = {};", combine("lane[j]", evaluate(values, loop_.accumulator))));
+        close();
+    }
+
+    /// for kept, for reduced: one accumulator, or one per lane along a long innermost axis, added up pairwise.
+    void write_reduction() {
+        open_axes(kept_);
+        open_whole();
+        const bool wide = !reduced_.empty() && reduced_.back().extent >= lanes;
+        if (wide) return write_wide_reduction();
+        line(fmt::format("{} sum = {};", accumulator_type(), identity()));
+        const std::vector<std::string> start = bases_;
+        Axis inner{1, std::vector<std::int64_t>(bases_.size(), 0), true};
+        for (const Axis& axis : reduced_) advance(axis, open_loop(axis.extent), false);
+        const std::vector<std::string> values = hoist(inner, loads(inner, ""));
+        line(fmt::format("sum = {};", combine("sum", evaluate(values, loop_.accumulator))));
+        for (std::size_t i = 0; i < reduced_.size(); ++i) close();
+        bases_ = start;
+        finish(output_element(0, ""), "sum");
+    }
+
+    void write_wide_reduction() {
+        Axis row = reduced_.back();
+        clear_lanes();
+        const std::vector<std::string> start = bases_;
+        for (std::size_t i = 0; i + 1 < reduced_.size(); ++i) advance(reduced_[i], open_loop(reduced_[i].extent), false);
+        Axis block = row;
+        for (std::int64_t& stride : block.strides) stride *= lanes;
+        const std::vector<std::string> row_start = bases_;
+        advance(block, open_loop(row.extent / lanes), false);
+        accumulate_lanes(row, std::to_string(lanes));
+        close();
+        bases_ = row_start;
+        if (row.extent % lanes != 0) {
+            open("{");
+            advance(block, std::to_string(row.extent / lanes), false);
+            accumulate_lanes(row, std::to_string(row.extent % lanes));
+            close();
+        }
+        for (std::size_t i = 0; i + 1 < reduced_.size(); ++i) close();
+        bases_ = start;
+        open(fmt::format("for (std::int64_t width = {}; width > 0; width /= 2) {{", lanes / 2));
+        line(fmt::format("for (std::int64_t j = 0; j < width; ++j) lane[j] = {};", combine("lane[j]", "lane[j + width]")));
+        close();
+        finish(output_element(0, ""), "lane[0]");
+    }
+};
+
+}  // namespace
+
+LoopCode loop_code(const Loop& loop, const std::string& identifier, const std::string& comment) {
+    LoopCode code = NestWriter(loop, identifier).write();
+    code.body.insert(0, "/// " + comment + "\n");
+    return code;
+}
+
+}  // namespace igata

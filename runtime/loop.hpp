@@ -1,0 +1,267 @@
+// What generated loops are made of: the operations that C++ does not define just so, on every element type, and the
+// choice of the instruction set. Half-precision values are computed with as f32.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#include "runtime/eltwise.hpp"
+#include "runtime/isa.hpp"
+
+namespace igata::runtime {
+
+/// A LoopSpec::function from a struct with `template <int> static void run(operands, begin, end)`.
+template <class Body>
+void run_loop(const void* /*state*/, std::byte* const* operands, std::int64_t begin, std::int64_t end) {
+    Versions<Body, std::byte* const*, std::int64_t, std::int64_t>::get()(operands, begin, end);
+}
+
+/// Storage of f16 and bf16.
+struct F16 {
+    std::uint16_t bits;
+};
+struct BF16 {
+    std::uint16_t bits;
+};
+
+namespace scalar {
+
+template <class T>
+[[gnu::always_inline]] inline T load(T x) {
+    return x;
+}
+
+[[gnu::always_inline]] inline float load(BF16 x) {
+    return from_bits(static_cast<std::int32_t>(static_cast<std::uint32_t>(x.bits) << 16U));
+}
+
+[[gnu::always_inline]] inline float load(F16 x) {
+    const auto half = static_cast<std::uint32_t>(x.bits);
+    const std::uint32_t sign = (half & 0x8000U) << 16U;
+    const std::uint32_t rest = half & 0x7fffU;
+    // Exponent and mantissa moved into place, then rescaled by 2^112, which is exact and makes subnormals normal.
+    const float scaled = from_bits(static_cast<std::int32_t>(rest << 13U)) * 0x1p112F;
+    const std::uint32_t finite = static_cast<std::uint32_t>(to_bits(scaled));
+    const std::uint32_t special = 0x7f800000U | (rest << 13U);
+    return from_bits(static_cast<std::int32_t>(sign | (rest >= 0x7c00U ? special : finite)));
+}
+
+[[gnu::always_inline]] inline BF16 to_bf16(float x) {
+    const auto bits = static_cast<std::uint32_t>(to_bits(x));
+    const std::uint32_t rounded = (bits + 0x7fffU + ((bits >> 16U) & 1U)) >> 16U;
+    const std::uint32_t quiet = (bits >> 16U) | 0x40U;
+    return {static_cast<std::uint16_t>((bits & 0x7fffffffU) > 0x7f800000U ? quiet : rounded)};
+}
+
+[[gnu::always_inline]] inline F16 to_f16(float x) {
+    const auto bits = static_cast<std::uint32_t>(to_bits(x));
+    const std::uint32_t size = bits & 0x7fffffffU;
+    const auto normal = (size + 0xfffU + ((size >> 13U) & 1U) - 0x38000000U) >> 13U;
+    // Subnormal: adding 0.5 lets the processor round in the right binade.
+    const float shifted = from_bits(static_cast<std::int32_t>(size)) + 0.5F;
+    const auto subnormal = static_cast<std::uint32_t>(to_bits(shifted)) - 0x3f000000U;
+    std::uint32_t half = size < 0x38800000U ? subnormal : normal;
+    half = size >= 0x477ff000U ? 0x7c00U : half;
+    half = size > 0x7f800000U ? 0x7e00U : half;
+    return {static_cast<std::uint16_t>(half | ((bits >> 16U) & 0x8000U))};
+}
+
+/// Conversion to a storage type; floats to bool as != 0.
+template <class To, class From>
+[[gnu::always_inline]] inline To cast(From x) {
+    if constexpr (std::is_same_v<To, F16>) return to_f16(static_cast<float>(x));
+    else if constexpr (std::is_same_v<To, BF16>) return to_bf16(static_cast<float>(x));
+    else if constexpr (std::is_same_v<To, bool>) return x != From{};
+    else return static_cast<To>(x);
+}
+
+/// Unsigned and at least as wide as int, so that overflow wraps.
+template <class T>
+using Wrapping = std::make_unsigned_t<std::conditional_t<(sizeof(T) < sizeof(int)), int, T>>;
+
+template <class T>
+[[gnu::always_inline]] inline T add(T a, T b) {
+    if constexpr (std::is_floating_point_v<T>) return a + b;
+    else if constexpr (std::is_same_v<T, bool>) return a || b;
+    else return static_cast<T>(static_cast<Wrapping<T>>(a) + static_cast<Wrapping<T>>(b));
+}
+
+template <class T>
+[[gnu::always_inline]] inline T sub(T a, T b) {
+    if constexpr (std::is_floating_point_v<T>) return a - b;
+    else if constexpr (std::is_same_v<T, bool>) return a != b;
+    else return static_cast<T>(static_cast<Wrapping<T>>(a) - static_cast<Wrapping<T>>(b));
+}
+
+template <class T>
+[[gnu::always_inline]] inline T mul(T a, T b) {
+    if constexpr (std::is_floating_point_v<T>) return a * b;
+    else if constexpr (std::is_same_v<T, bool>) return a && b;
+    else return static_cast<T>(static_cast<Wrapping<T>>(a) * static_cast<Wrapping<T>>(b));
+}
+
+template <class T>
+[[gnu::always_inline]] inline T neg(T x) {
+    if constexpr (std::is_floating_point_v<T>) return -x;
+    else return sub(T{}, x);
+}
+
+/// Integers: truncates; by zero gives 0.
+template <class T>
+[[gnu::always_inline]] inline T div(T a, T b) {
+    if constexpr (std::is_floating_point_v<T>) {
+        return a / b;
+    } else {
+        if (b == 0) return 0;
+        if constexpr (std::is_signed_v<T>) {
+            if (b == -1) return neg(a);
+        }
+        return static_cast<T>(a / b);
+    }
+}
+
+/// The remainder with the dividend's sign, as C's.
+template <class T>
+[[gnu::always_inline]] inline T fmod(T a, T b) {
+    if constexpr (std::is_floating_point_v<T>) return std::fmod(a, b);
+    else return sub(a, mul(div(a, b), b));
+}
+
+/// The remainder with the divisor's sign, as Python's.
+template <class T>
+[[gnu::always_inline]] inline T mod(T a, T b) {
+    const T r = fmod(a, b);
+    return r != T{} && ((r < T{}) != (b < T{})) ? add(r, b) : r;
+}
+
+template <class T>
+inline T pow(T a, T b) {
+    if constexpr (std::is_floating_point_v<T>) return std::pow(a, b);
+    else if constexpr (std::is_same_v<T, bool>) return a || !b;
+    else {
+        if (b < T{}) return a == 1 ? T{1} : a == static_cast<T>(-1) ? ((b & 1) != 0 ? a : T{1}) : T{};
+        T result = 1;
+        for (; b != 0; b = static_cast<T>(b >> 1)) {
+            if ((b & 1) != 0) result = mul(result, a);
+            a = mul(a, a);
+        }
+        return result;
+    }
+}
+
+template <class T>
+[[gnu::always_inline]] inline T min(T a, T b) {
+    return a < b || a != a ? a : b;
+}
+
+template <class T>
+[[gnu::always_inline]] inline T max(T a, T b) {
+    return a > b || a != a ? a : b;
+}
+
+template <class T>
+[[gnu::always_inline]] inline T abs(T x) {
+    if constexpr (std::is_same_v<T, float>) return magnitude(x);
+    else if constexpr (std::is_floating_point_v<T>) return std::fabs(x);
+    else if constexpr (std::is_signed_v<T>) return x < 0 ? neg(x) : x;
+    else return x;
+}
+
+template <class T>
+[[gnu::always_inline]] inline T sign(T x) {
+    if constexpr (std::is_floating_point_v<T>) return x > T{} ? T{1} : x < T{} ? T{-1} : x;
+    else return static_cast<T>((x > T{} ? 1 : 0) - (x < T{} ? 1 : 0));
+}
+
+template <class T>
+[[gnu::always_inline]] inline T bitwise_not(T x) {
+    return static_cast<T>(~static_cast<Wrapping<T>>(x));
+}
+
+template <class T>
+[[gnu::always_inline]] inline T bitwise_and(T a, T b) {
+    return static_cast<T>(a & b);
+}
+
+template <class T>
+[[gnu::always_inline]] inline T bitwise_or(T a, T b) {
+    return static_cast<T>(a | b);
+}
+
+template <class T>
+[[gnu::always_inline]] inline T bitwise_xor(T a, T b) {
+    return static_cast<T>(a ^ b);
+}
+
+template <class T>
+[[gnu::always_inline]] inline T shift_left(T a, T b) {
+    return b < static_cast<T>(8 * sizeof(T)) ? static_cast<T>(static_cast<Wrapping<T>>(a) << b) : T{};
+}
+
+template <class T>
+[[gnu::always_inline]] inline T shift_right(T a, T b) {
+    return b < static_cast<T>(8 * sizeof(T)) ? static_cast<T>(a >> b) : T{};
+}
+
+// Floating point only. Those that eltwise.hpp has for f32 vectorise.
+template <class T>
+[[gnu::always_inline]] inline T floor(T x) {
+    return std::floor(x);
+}
+template <class T>
+[[gnu::always_inline]] inline T ceil(T x) {
+    return std::ceil(x);
+}
+/// Halves to even.
+template <class T>
+[[gnu::always_inline]] inline T round(T x) {
+    return std::rint(x);
+}
+template <class T>
+[[gnu::always_inline]] inline T sqrt(T x) {
+    return std::sqrt(x);
+}
+template <class T>
+[[gnu::always_inline]] inline bool isnan(T x) {
+    return x != x;
+}
+template <class T>
+[[gnu::always_inline]] inline bool isinf(T x) {
+    return x == std::numeric_limits<T>::infinity() || x == -std::numeric_limits<T>::infinity();
+}
+inline double exp(double x) { return std::exp(x); }
+inline double log(double x) { return std::log(x); }
+inline double tanh(double x) { return std::tanh(x); }
+inline double erf(double x) { return std::erf(x); }
+inline double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+
+// clang-format off
+template <class T> inline T log1p(T x) { return std::log1p(x); }
+template <class T> inline T sin(T x) { return std::sin(x); }
+template <class T> inline T cos(T x) { return std::cos(x); }
+template <class T> inline T tan(T x) { return std::tan(x); }
+template <class T> inline T asin(T x) { return std::asin(x); }
+template <class T> inline T acos(T x) { return std::acos(x); }
+template <class T> inline T atan(T x) { return std::atan(x); }
+template <class T> inline T sinh(T x) { return std::sinh(x); }
+template <class T> inline T cosh(T x) { return std::cosh(x); }
+template <class T> inline T asinh(T x) { return std::asinh(x); }
+template <class T> inline T acosh(T x) { return std::acosh(x); }
+template <class T> inline T atanh(T x) { return std::atanh(x); }
+// clang-format on
+
+/// What a minimum, and what a maximum, starts with.
+template <class T>
+constexpr T highest() {
+    return std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
+}
+template <class T>
+constexpr T lowest() {
+    return std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+}
+
+}  // namespace scalar
+}  // namespace igata::runtime
