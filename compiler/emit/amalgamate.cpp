@@ -30,7 +30,7 @@ std::string_view next_line(std::string_view& text) {
 
 /// What stands between the delimiters of `#include "..."` or `#include <...>`, or nothing.
 std::string_view included(std::string_view line, char open, char close) {
-    if (line.substr(0, 9) != "#include ") return {};
+    if (!line.starts_with("#include ")) return {};
     const std::size_t begin = line.find(open);
     if (begin == std::string_view::npos) return {};
     return line.substr(begin + 1, line.find(close, begin + 1) - begin - 1);
@@ -49,13 +49,13 @@ public:
         bool at_top = true;
         while (!text.empty()) {
             const std::string_view line = next_line(text);
-            if (at_top && line.substr(0, 2) == "//") continue;
+            if (at_top && line.starts_with("//")) continue;
             at_top = false;
             if (const std::string_view project = included(line, '"', '"'); !project.empty()) {
                 if (project != "runtime/predictor_abi.h") add(std::string(project));  // stands in the predictor's header
             } else if (const std::string_view system = included(line, '<', '>'); !system.empty()) {
                 headers.emplace(system);
-            } else if (line.substr(0, 3) == "#if") {
+            } else if (line.starts_with("#if")) {
                 add_conditional(line, text, kept);
             } else if (line != "#pragma once") {
                 append(kept, line);
@@ -71,7 +71,7 @@ private:
     std::set<std::string> seen_;
 
     static void append(std::string& out, std::string_view line) {
-        if (line.empty() && (out.empty() || out.size() > 1 && out.substr(out.size() - 2) == "\n\n")) return;
+        if (line.empty() && (out.empty() || out.ends_with("\n\n"))) return;
         out.append(line).push_back('\n');
     }
 
@@ -81,9 +81,9 @@ private:
         bool has_include = false;
         for (int depth = 1; depth > 0 && !text.empty();) {
             const std::string_view line = next_line(text);
-            if (line.substr(0, 3) == "#if") ++depth;
-            if (line.substr(0, 6) == "#endif") --depth;
-            has_include = has_include || line.substr(0, 8) == "#include";
+            if (line.starts_with("#if")) ++depth;
+            if (line.starts_with("#endif")) --depth;
+            has_include = has_include || line.starts_with("#include");
             block.append("\n").append(line);
         }
         if (has_include) blocks += block + '\n';

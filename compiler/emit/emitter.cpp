@@ -77,7 +77,7 @@ std::string weights_text(const EmitOptions& options, const std::string& guard, c
 std::string predictor_cpp(const Plan& plan, const EmitOptions& options, Slots slots, const std::string& guard,
                           const std::string& pool) {
     const bool in_file = options.weights == EmitOptions::Weights::file;
-    std::vector<std::string> roots = {"runtime/program.hpp", "runtime/loop.hpp", "runtime/predictor_calls.hpp"};
+    std::vector<std::string> roots = {"runtime/program.hpp", "runtime/loop_arithmetic.hpp", "runtime/predictor_calls.hpp"};
     if (in_file) roots.emplace_back("runtime/predictor_weights.hpp");
     Amalgamation runtime = amalgamate(roots, {"cstddef", "cstdint"});
     StepsText steps = steps_text(plan);

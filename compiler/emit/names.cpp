@@ -30,12 +30,12 @@ bool is_identifier(std::string_view name) { return !name.empty() && to_identifie
 std::string to_identifier(std::string_view name) {
     std::string out;
     for (const char c : name) {
+        if (out.empty() && std::isdigit(static_cast<unsigned char>(c)) != 0) out += 'x';
         if (is_word(c)) out += c;
         else if (!out.empty() && out.back() != '_') out += '_';
     }
     while (!out.empty() && out.back() == '_') out.pop_back();
     if (out.empty()) return "x";
-    if (std::isdigit(static_cast<unsigned char>(out.front())) != 0) out.insert(0, "x");
     return keywords().contains(out) ? out + "_value" : out;
 }
 
@@ -60,7 +60,8 @@ std::string quote(std::string_view text) {
             for (const int shift : {6, 3, 0}) out += static_cast<char>('0' + ((byte >> shift) & 7));
         }
     }
-    return out + '"';
+    out += '"';
+    return out;
 }
 
 }  // namespace igata
