@@ -90,7 +90,8 @@ struct ConvolutionSpec {
 };
 
 /// dst = a x b (+ bias). Operands: a, b, bias (or none), dst, then post-op operands. Equal ranks of 2 or more; batch dims
-/// broadcast. A transposed operand is one with swapped strides. `b_is_constant`: may be packed at creation.
+/// broadcast. The bias has their rank, with 1 where it repeats. A transposed operand is one with swapped strides.
+/// `b_is_constant`: may be packed at creation.
 struct MatMulSpec {
     MemorySpec a, b, bias, dst;
     bool b_is_constant = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <numeric>
 #include <stdexcept>
 
@@ -64,6 +65,49 @@ runtime::MemorySpec memory_spec(const View& view) {
     std::copy(view.strides.begin(), view.strides.end(), spec.strides);
     return spec;
 }
+
+namespace {
+
+using runtime::MemorySpec;
+
+struct OperandSpecs {
+    std::size_t i;
+
+    MemorySpec operator()(const runtime::ConvolutionSpec& spec) const {
+        return pick({spec.src, spec.weights, spec.bias, spec.dst}, spec.epilogue);
+    }
+    MemorySpec operator()(const runtime::MatMulSpec& spec) const {
+        return pick({spec.a, spec.b, spec.bias, spec.dst}, spec.epilogue);
+    }
+    MemorySpec operator()(const runtime::PoolingSpec& spec) const { return pick({spec.src, spec.dst}); }
+    MemorySpec operator()(const runtime::SoftmaxSpec& spec) const { return pick({spec.src, spec.dst}); }
+    MemorySpec operator()(const runtime::LrnSpec& spec) const { return pick({spec.src, spec.dst}); }
+    MemorySpec operator()(const runtime::KernelSpec& spec) const {
+        if (i >= static_cast<std::size_t>(spec.operand_count)) throw std::out_of_range("the kernel has no such operand");
+        return spec.operands[i];
+    }
+    MemorySpec operator()(const Loop& loop) const {
+        const bool is_output = i == loop.inputs.size();
+        const Loop::Operand& operand = is_output ? loop.output : loop.inputs.at(i);
+        View view{no_buffer, 0, operand.dtype, loop.extents, operand.strides};
+        if (is_output && loop.reduce)
+            for (std::size_t d = 0; d < view.dims.size(); ++d)
+                if (loop.reduced.at(d)) view.dims[d] = 1;
+        return memory_spec(view);
+    }
+
+private:
+    MemorySpec pick(std::initializer_list<MemorySpec> own, const runtime::Epilogue& epilogue = runtime::Epilogue()) const {
+        if (i < own.size()) return own.begin()[i];
+        for (int k = 0; k < epilogue.count; ++k)
+            if (epilogue.ops[k].operand_index == static_cast<std::int32_t>(i)) return epilogue.ops[k].operand;
+        throw std::out_of_range("the step has no such operand");
+    }
+};
+
+}  // namespace
+
+runtime::MemorySpec operand_spec(const Step& step, std::size_t i) { return std::visit(OperandSpecs{i}, step.spec); }
 
 std::string_view kind_of(const Step& step) {
     static constexpr std::array<std::string_view, 7> names{"convolution", "matmul", "pooling", "softmax",

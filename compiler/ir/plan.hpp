@@ -118,5 +118,8 @@ struct Plan {
 
 /// The kind's name in the text form: `convolution`, `loop`, ...
 std::string_view kind_of(const Step& step);
+/// Type, dims and strides of operand i, as the spec has them; a loop's have the loop's extents as dims (1 where the output
+/// is reduced). Rank 0 and an undefined type for an absent bias.
+runtime::MemorySpec operand_spec(const Step& step, std::size_t i);
 
 }  // namespace igata

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ir/view.hpp"
 #include "compiler/passes/build_loop.hpp"
 
 namespace igata {
@@ -129,17 +130,14 @@ View GraphLowering::constant(const Tensor& tensor) {
 
 View GraphLowering::in_order(const View& view, const std::vector<int>& order) {
     if (view.has_order(order)) return with_order(view, order);
-    const Buffer& buffer = plan_.buffer(view.buffer);
-    if (buffer.constant && view.is_row_major() && byte_size(view) == buffer.bytes) {
-        View& known = reordered_constants_[{buffer.constant->bytes().data(), order}];
-        if (known.valid() && known.dims == view.dims) return known;
+    if (const auto& tensor = plan_.buffer(view.buffer).constant) {
         const std::vector<std::int64_t> perm(order.begin(), order.end());
-        known = constant(buffer.constant->reshaped(view.dims).transposed(perm));
-        known.dims = view.dims;
-        return known = with_order(known, order);
+        View reordered = constant(copy_of(*tensor, transposed(view, perm)));
+        reordered.dims = view.dims;
+        return with_order(reordered, order);
     }
     View copy = fresh(view.dtype, view.dims, order);
-    if (buffer.space != runtime::Space::weights) remark(fmt::format("copies its input of {} bytes to another layout", byte_size(view)));
+    remark(fmt::format("copies {} bytes to another layout", byte_size(view)));
     add_map(expr::operand(0), {view}, copy);
     return copy;
 }

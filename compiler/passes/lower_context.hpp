@@ -1,7 +1,6 @@
 // The LowerContext behind every operator's `lower`: it keeps the view of each value, and appends steps to the plan.
 #pragma once
 
-#include <map>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -64,7 +63,6 @@ private:
     std::vector<View> views_;       ///< by ValueId
     std::vector<int> last_reader_;  ///< by ValueId: position of the last node that mentions it
     std::vector<std::vector<ValueId>> values_on_;  ///< by BufferId
-    std::map<std::pair<const std::byte*, std::vector<int>>, View> reordered_constants_;
     std::string name_prefix_;       ///< the folder that all node names share
     std::unordered_set<std::string> step_names_;
 };

@@ -17,6 +17,15 @@ runtime::Epilogue* epilogue_of(StepSpecVariant& spec) {
     return nullptr;
 }
 
+/// The view with the dims that it has when broadcast from the right to `rank` axes.
+View with_rank(View view, std::size_t rank) {
+    const std::size_t lead = rank - view.dims.size();
+    const std::int64_t stride = view.dims.empty() ? 1 : view.dims[0] * view.strides[0];
+    view.dims.insert(view.dims.begin(), lead, 1);
+    view.strides.insert(view.strides.begin(), lead, stride);
+    return view;
+}
+
 /// Sets the MemorySpecs of a spec from its operands, the last of which is dst.
 void describe_operands(StepSpecVariant& spec, const std::vector<View>& operands) {
     const auto memory = [&](std::size_t i) { return operands.at(i).valid() ? memory_spec(operands[i]) : runtime::MemorySpec{}; };
@@ -28,7 +37,7 @@ void describe_operands(StepSpecVariant& spec, const std::vector<View>& operands)
     } else if (auto* matmul = std::get_if<runtime::MatMulSpec>(&spec)) {
         matmul->a = memory(0);
         matmul->b = memory(1);
-        matmul->bias = memory(2);
+        if (operands[2].valid()) matmul->bias = memory_spec(with_rank(operands[2], operands[3].dims.size()));
         matmul->dst = memory(3);
     } else if (auto* pooling = std::get_if<runtime::PoolingSpec>(&spec)) {
         pooling->src = memory(0);
@@ -48,15 +57,6 @@ void describe_operands(StepSpecVariant& spec, const std::vector<View>& operands)
 /// The axis along which a bias of the primitive runs.
 std::size_t bias_axis(const StepSpecVariant& spec, std::size_t rank) {
     return std::holds_alternative<runtime::MatMulSpec>(spec) ? rank - 1 : 1;
-}
-
-/// The view with the dims that it has when broadcast from the right to `rank` axes.
-View with_rank(View view, std::size_t rank) {
-    const std::size_t lead = rank - view.dims.size();
-    const std::int64_t stride = view.dims.empty() ? 1 : view.dims[0] * view.strides[0];
-    view.dims.insert(view.dims.begin(), lead, 1);
-    view.strides.insert(view.strides.begin(), lead, stride);
-    return view;
 }
 
 bool runs_along(const View& view, const Dims& dims, std::size_t axis) {
