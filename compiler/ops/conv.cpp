@@ -70,6 +70,84 @@ void eval_conv(EvalContext& ctx) {
     });
 }
 
+void lower_to_primitive(LowerContext& ctx, const Window& window) {
+    const View& x = ctx.input(0);
+    const auto order = channels_last_order(x.dims.size());
+    const View src = converted(ctx, x, DataType::f32, order);
+    const View weights = converted(ctx, ctx.input(1), DataType::f32, row_major_order(x.dims.size()));
+    View bias;
+    runtime::ConvolutionSpec spec;
+    spec.src = memory_spec(src);
+    spec.weights = memory_spec(weights);
+    if (ctx.node().input(2) != no_value) {
+        bias = converted(ctx, ctx.input(2), DataType::f32, row_major_order(1));
+        spec.bias = memory_spec(bias);
+    }
+    spec.spatial = static_cast<int>(window.rank());
+    spec.groups = ctx.node().attrs.get_int("group", 1);
+    std::copy(window.strides.begin(), window.strides.end(), spec.strides);
+    std::copy(window.dilations.begin(), window.dilations.end(), spec.dilations);
+    std::copy(window.pads_begin.begin(), window.pads_begin.end(), spec.pads_begin);
+    std::copy(window.pads_end.begin(), window.pads_end.end(), spec.pads_end);
+    if (x.dtype == DataType::f32) {
+        ctx.add_with_epilogue(spec, {src, weights, bias}, 0, order);
+        return;
+    }
+    View y = ctx.output_in_order(0, order);
+    View dst = ctx.temporary(DataType::f32, y.dims);
+    dst.strides = y.strides;
+    spec.dst = memory_spec(dst);
+    ctx.add(spec, {src, weights, bias, dst});
+    ctx.add_map(expr::cast(y.dtype, expr::operand(0)), {dst}, y);
+}
+
+/// A reduction over the box [n, group, oc/group, image..., ic/group, kernel...].
+void lower_to_loop(LowerContext& ctx, const Window& window) {
+    const View weights = ctx.input(1);
+    const std::int64_t groups = ctx.node().attrs.get_int("group", 1);
+    const std::int64_t out = weights.dims[0] / groups;
+    const std::int64_t in = weights.dims[1];
+    Dims begin{0, 0};
+    Dims end{0, 0};
+    begin.insert(begin.end(), window.pads_begin.begin(), window.pads_begin.end());
+    end.insert(end.end(), window.pads_end.begin(), window.pads_end.end());
+    const View x = padded(ctx, ctx.input(0), begin, end);
+    const View y = ctx.output(0);
+
+    Dims box{x.dims[0], groups, out};
+    View source{x.buffer, x.offset, x.dtype, {}, {x.strides[0], in * x.strides[1], 0}};
+    View kernel{weights.buffer, weights.offset, weights.dtype, {}, {0, out * weights.strides[0], weights.strides[0]}};
+    View result{y.buffer, y.offset, y.dtype, {}, {y.strides[0], out * y.strides[1], y.strides[1]}};
+    const auto extend = [&](std::int64_t size, std::int64_t source_stride, std::int64_t kernel_stride, std::int64_t result_stride) {
+        box.push_back(size);
+        source.strides.push_back(source_stride);
+        kernel.strides.push_back(kernel_stride);
+        result.strides.push_back(result_stride);
+    };
+    for (std::size_t i = 0; i < window.rank(); ++i)
+        extend(window.output[i], window.strides[i] * x.strides[i + 2], 0, y.strides[i + 2]);
+    Dims axes;
+    for (std::size_t i = 0; i <= window.rank(); ++i) axes.push_back(static_cast<std::int64_t>(box.size() + i));
+    extend(in, x.strides[1], weights.strides[1], 0);
+    for (std::size_t i = 0; i < window.rank(); ++i)
+        extend(window.kernel[i], window.dilations[i] * x.strides[i + 2], weights.strides[i + 2], 0);
+    source.dims = kernel.dims = result.dims = box;
+    for (const std::int64_t axis : axes) result.dims[static_cast<std::size_t>(axis)] = 1;
+    ctx.add_reduce(Reduce::sum, expr::parse("x0 * x1"), {source, kernel}, box, axes, result, y.dtype, nullptr);
+    if (ctx.node().input(2) == no_value) return;
+    Dims channels(y.dims.size(), 1);
+    channels[1] = y.dims[1];
+    ctx.add_map(expr::parse("x0 + x1"), {y, ctx.reshaped(ctx.input(2), channels)}, y);
+}
+
+void lower_conv(LowerContext& ctx) {
+    const View x = ctx.input(0);
+    const Window window = window_of(ctx.node().attrs, x.dims, ctx.input(1).dims);
+    if (wide_type(x.dtype) == DataType::f32) return lower_to_primitive(ctx, window);
+    if (x.dims.size() > 4) ctx.unsupported("three spatial axes in " + std::string(name_of(x.dtype)));
+    lower_to_loop(ctx, window);
+}
+
 }  // namespace
 
 void register_conv(Registry& registry) {
@@ -82,6 +160,8 @@ void register_conv(Registry& registry) {
                   {"kernel_shape", AttrKind::integers}, {"pads", AttrKind::integers},  {"strides", AttrKind::integers}};
     conv.infer = infer_conv;
     conv.eval = widened<eval_conv>;
+    conv.lower = lower_conv;
+    conv.takes_epilogue = true;
     registry.add(std::move(conv));
 }
 

@@ -1,6 +1,7 @@
 // MatMul with numpy's semantics, and Gemm: alpha * op(A) * op(B) + beta * C.
 #include <Eigen/Core>
 
+#include "compiler/ir/interpret.hpp"
 #include "compiler/ops/op.hpp"
 #include "compiler/ops/widen.hpp"
 
@@ -98,6 +99,85 @@ void eval_matmul(EvalContext& ctx) {
     });
 }
 
+// Lowering ------------------------------------------------------------------------------------------------------------
+
+View with_dims(View view, Dims dims, Dims strides) {
+    view.dims = std::move(dims);
+    view.strides = std::move(strides);
+    return view;
+}
+
+/// Axes of one element in front.
+View with_rank(View view, std::size_t rank) {
+    view.dims.insert(view.dims.begin(), rank - view.dims.size(), 1);
+    view.strides.insert(view.strides.begin(), rank - view.strides.size(), 0);
+    return view;
+}
+
+View swapped(View view) {
+    std::swap(view.dims[0], view.dims[1]);
+    std::swap(view.strides[0], view.strides[1]);
+    return view;
+}
+
+/// The primitive reads rows or columns without gaps, and repeats nothing but axes of one element.
+View matrix_operand(LowerContext& ctx, View view) {
+    const std::size_t rank = view.dims.size();
+    bool fits = false;
+    for (std::size_t i = rank - 2; i < rank; ++i) fits = fits || view.strides[i] == 1 || view.dims[i] == 1;
+    for (std::size_t i = 0; i < rank; ++i) fits = fits && (view.dims[i] == 1 || view.strides[i] > 0);
+    if (!fits) return ctx.row_major(view);
+    const Dims dense = row_major_strides(view.dims);
+    for (std::size_t i = 0; i < rank; ++i)
+        if (view.dims[i] == 1) view.strides[i] = std::max<std::int64_t>(dense[i], 1);
+    return view;
+}
+
+/// The reduction over the box [batch..., m, n, k], for types that the primitive does not cover.
+void add_product_loop(LowerContext& ctx, View a, View b, View y, const ExprPtr& finish) {
+    const std::size_t rank = y.dims.size();
+    Dims box = y.dims;
+    box.push_back(a.dims.back());
+    a.dims.insert(a.dims.end() - 1, 1);
+    a.strides.insert(a.strides.end() - 1, 0);
+    std::swap(b.dims[rank - 2], b.dims[rank - 1]);
+    std::swap(b.strides[rank - 2], b.strides[rank - 1]);
+    b.dims.insert(b.dims.end() - 2, 1);
+    b.strides.insert(b.strides.end() - 2, 0);
+    y.dims.push_back(1);
+    y.strides.push_back(0);
+    const DataType wide = wide_type(y.dtype);
+    ctx.add_reduce(Reduce::sum, widen(expr::parse("x0 * x1"), {a, b}, wide), {a, b}, box,
+                   {static_cast<std::int64_t>(rank)}, y, wide, finish);
+}
+
+/// y = a x b + bias in f32; all of one rank. y may have axes of one element that the node's result lacks.
+void add_product(LowerContext& ctx, View a, View b, const View& bias, const Dims& y) {
+    a = matrix_operand(ctx, a);
+    b = matrix_operand(ctx, b);
+    runtime::MatMulSpec spec;
+    spec.b_is_constant = ctx.graph().is_constant(ctx.node().input(1));
+    spec.dst.rank = static_cast<int>(y.size());
+    std::copy(y.begin(), y.end(), spec.dst.dims);
+    const Dims& result = ctx.graph().value(ctx.node().output(0)).type.dims;
+    ctx.add_with_epilogue(spec, {a, b, bias}, 0, row_major_order(result.size()));
+}
+
+void lower_matmul(LowerContext& ctx) {
+    View a = ctx.input(0);
+    View b = ctx.input(1);
+    const Product p = product_of(a.dims, b.dims);
+    const std::size_t rank = p.batch.size() + 2;
+    if (rank > runtime::max_rank) ctx.unsupported("more than " + std::to_string(runtime::max_rank) + " axes");
+    if (b.dims.size() == 1) b = with_dims(b, p.b, {b.strides[0], 1});
+    a = with_rank(a, rank);
+    b = with_rank(b, rank);
+    Dims y = p.batch;
+    y.insert(y.end(), {p.m, p.n});
+    if (a.dtype == DataType::f32 && p.k > 0) return add_product(ctx, a, b, {}, y);
+    add_product_loop(ctx, a, b, ctx.reshaped(ctx.output(0), y), nullptr);
+}
+
 bool transposed(const Attrs& attrs, const char* name) { return attrs.get_int(name, 0) != 0; }
 
 void infer_gemm(InferContext& ctx) {
@@ -142,6 +222,57 @@ void eval_gemm(EvalContext& ctx) {
     });
 }
 
+ExprPtr scale_of(float factor, DataType dtype) {
+    if (is_integer(dtype)) return expr::constant(static_cast<std::int64_t>(factor));
+    return expr::constant(static_cast<double>(factor));
+}
+
+/// `factor * view`, computed now if it is constant.
+View scaled(LowerContext& ctx, std::size_t input, float factor) {
+    const View view = ctx.input(input);
+    if (factor == 1) return view;
+    const ExprPtr body = expr::make(ExprOp::mul, {expr::operand(0), scale_of(factor, view.dtype)});
+    if (const Tensor* constant = ctx.graph().constant(ctx.node().input(input)))
+        return ctx.constant(eval_map(body, {constant}, constant->type()));
+    const View result = ctx.temporary(view.dtype, view.dims);
+    ctx.add_map(body, {view}, result);
+    return result;
+}
+
+void lower_gemm(LowerContext& ctx) {
+    const Attrs& attrs = ctx.node().attrs;
+    const float alpha = attrs.get_float("alpha", 1);
+    const float beta = ctx.node().input(2) == no_value ? 0 : attrs.get_float("beta", 1);
+    const bool primitive = ctx.input(0).dtype == DataType::f32 && ctx.input(0).dims[0] * ctx.input(0).dims[1] > 0;
+    View a = ctx.input(0);
+    View b = primitive ? scaled(ctx, 1, alpha) : ctx.input(1);
+    if (transposed(attrs, "transA")) a = swapped(a);
+    if (transposed(attrs, "transB")) b = swapped(b);
+    const Dims y{a.dims[0], b.dims[1]};
+    const Dims c = beta == 0 ? Dims{} : ctx.input(2).dims;
+    const bool is_bias = beta != 0 && (c == Dims{y[1]} || c == Dims{1, y[1]});
+    if (primitive && (is_bias || beta == 0))
+        return add_product(ctx, a, b, is_bias ? ctx.reshaped(scaled(ctx, 2, beta), {y[1]}) : View{}, y);
+    const View result = ctx.output(0);
+    if (primitive) {
+        runtime::MatMulSpec spec;
+        const std::vector<View> operands{matrix_operand(ctx, a), matrix_operand(ctx, b), View{}, matrix_operand(ctx, result)};
+        spec.a = memory_spec(operands[0]);
+        spec.b = memory_spec(operands[1]);
+        spec.dst = memory_spec(operands[3]);
+        spec.b_is_constant = ctx.graph().is_constant(ctx.node().input(1));
+        ctx.add(spec, operands);
+    } else {
+        const ExprPtr factor = scale_of(alpha, wide_type(a.dtype));
+        add_product_loop(ctx, a, b, result, alpha == 1 ? nullptr : expr::make(ExprOp::mul, {expr::operand(0), factor}));
+    }
+    if (beta == 0) return;
+    const DataType wide = wide_type(result.dtype);
+    const ExprPtr addend = expr::make(ExprOp::mul, {expr::operand(1), scale_of(beta, wide)});
+    const ExprPtr sum = expr::simplify(expr::make(ExprOp::add, {expr::operand(0), addend}));
+    add_wide_map(ctx, sum, {result, ctx.input(2)}, result, wide);
+}
+
 /// Before opset 7, C was broadcast only where an attribute said so.
 void raise_gemm(Graph&, NodeIt node) { node->attrs.erase("broadcast"); }
 
@@ -154,6 +285,8 @@ void register_matmul(Registry& registry) {
     matmul.min_inputs = matmul.max_inputs = 2;
     matmul.infer = infer_matmul;
     matmul.eval = widened<eval_matmul>;
+    matmul.lower = lower_matmul;
+    matmul.takes_epilogue = true;
     registry.add(std::move(matmul));
 
     OpDef gemm;
@@ -166,6 +299,8 @@ void register_matmul(Registry& registry) {
     gemm.raise = raise_gemm;
     gemm.infer = infer_gemm;
     gemm.eval = widened<eval_gemm>;
+    gemm.lower = lower_gemm;
+    gemm.takes_epilogue = true;
     registry.add(std::move(gemm));
 }
 

@@ -180,6 +180,113 @@ void eval_global_lp(EvalContext& ctx) {
     pool_images(ctx, [&]<class T>(std::span<const T> image) { return lp_norm<T>(image, norm_order(ctx.attrs())); });
 }
 
+constexpr std::int64_t lp_norm_kernel = 3;  ///< beyond runtime::Pooling, for Kernel::pool
+
+/// What oneDNN pools by itself; it has no notion of windows that overhang the padding, and divides by the kernel's size.
+bool is_primitive(runtime::Pooling algorithm, DataType dtype, const Window& window) {
+    const bool max = algorithm == runtime::Pooling::max;
+    if (dtype != DataType::f32 && !(max && (dtype == DataType::u8 || dtype == DataType::i8))) return false;
+    for (std::size_t i = 0; i < window.rank(); ++i) {
+        const std::int64_t end = window.reached_pad_end(i);
+        if (window.dilations[i] != 1 || window.pads_begin[i] >= window.kernel[i] || end >= window.kernel[i]) return false;
+        if (algorithm == runtime::Pooling::average_include_padding && end > window.pads_end[i]) return false;
+    }
+    return true;
+}
+
+/// The input in channels-last order unless it is row-major, in which case the result will be so too.
+View pooled_source(LowerContext& ctx, std::vector<int>& order) {
+    const View x = ctx.input(0);
+    order = row_major_order(x.dims.size());
+    if (!x.has_order(order) || x.has_order(channels_last_order(x.dims.size()))) order = channels_last_order(x.dims.size());
+    return ctx.in_order(x, order);
+}
+
+void lower_to_primitive(LowerContext& ctx, runtime::Pooling algorithm, const Window& window) {
+    std::vector<int> order;
+    const View src = pooled_source(ctx, order);
+    const View dst = ctx.output_in_order(0, order);
+    runtime::PoolingSpec spec;
+    spec.algorithm = algorithm;
+    spec.src = memory_spec(src);
+    spec.dst = memory_spec(dst);
+    spec.spatial = static_cast<int>(window.rank());
+    for (std::size_t i = 0; i < window.rank(); ++i) {
+        spec.kernel[i] = window.kernel[i];
+        spec.strides[i] = window.strides[i];
+        spec.pads_begin[i] = window.pads_begin[i];
+        spec.pads_end[i] = window.reached_pad_end(i);
+    }
+    ctx.add(spec, {src, dst});
+}
+
+void lower_to_kernel(LowerContext& ctx, std::int64_t algorithm, const Window& window) {
+    std::vector<int> order;
+    std::vector<View> operands{pooled_source(ctx, order), ctx.output_in_order(0, order)};
+    const bool indexed = ctx.node().output(1) != no_value;
+    if (indexed) operands.push_back(ctx.output_in_order(1, order));
+    runtime::KernelSpec spec;
+    spec.kernel = indexed ? runtime::Kernel::pool_with_indices : runtime::Kernel::pool;
+    spec.operand_count = static_cast<int>(operands.size());
+    for (std::size_t i = 0; i < operands.size(); ++i) spec.operands[i] = memory_spec(operands[i]);
+    spec.ints[0] = algorithm;
+    spec.ints[1] = static_cast<std::int64_t>(window.rank());
+    for (std::size_t i = 0; i < runtime::max_spatial; ++i) {
+        const bool used = i < window.rank();
+        spec.ints[2 + i] = used ? window.kernel[i] : 1;
+        spec.ints[5 + i] = used ? window.strides[i] : 1;
+        spec.ints[8 + i] = used ? window.dilations[i] : 1;
+        spec.ints[11 + i] = used ? window.pads_begin[i] : 0;
+        spec.ints[14 + i] = used ? window.pads_end[i] : 0;
+    }
+    spec.ints[17] = ctx.node().attrs.get_int("storage_order", 0);
+    spec.floats[0] = static_cast<float>(norm_order(ctx.node().attrs));
+    ctx.add(spec, operands, indexed ? std::vector<std::size_t>{1, 2} : std::vector<std::size_t>{1});
+}
+
+void lower_pool(LowerContext& ctx, runtime::Pooling algorithm) {
+    const View x = ctx.input(0);
+    const Window window = window_of(ctx.node().attrs, x.dims);
+    const bool indexed = ctx.node().output(1) != no_value;
+    if (!indexed && is_primitive(algorithm, x.dtype, window)) lower_to_primitive(ctx, algorithm, window);
+    else lower_to_kernel(ctx, static_cast<std::int64_t>(algorithm), window);
+}
+
+void lower_max_pool(LowerContext& ctx) { lower_pool(ctx, runtime::Pooling::max); }
+
+void lower_average_pool(LowerContext& ctx) {
+    const bool include = ctx.node().attrs.get_int("count_include_pad", 0) != 0;
+    lower_pool(ctx, include ? runtime::Pooling::average_include_padding : runtime::Pooling::average_exclude_padding);
+}
+
+void lower_lp_pool(LowerContext& ctx) {
+    lower_to_kernel(ctx, lp_norm_kernel, window_of(ctx.node().attrs, ctx.input(0).dims));
+}
+
+/// A reduction over the spatial axes of any layout.
+void reduce_images(LowerContext& ctx, Reduce kind, const ExprPtr& body, const ExprPtr& finish) {
+    const View x = ctx.input(0);
+    const DataType wide = wide_type(x.dtype);
+    Dims axes;
+    for (std::size_t i = 2; i < x.dims.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
+    ctx.add_reduce(kind, widen(body, {x}, wide), {x}, x.dims, axes, ctx.output(0), wide, finish);
+}
+
+void lower_global_max(LowerContext& ctx) { reduce_images(ctx, Reduce::maximum, expr::operand(0), nullptr); }
+
+void lower_global_average(LowerContext& ctx) {
+    const Dims x = ctx.input(0).dims;
+    const auto count = static_cast<double>(element_count(Dims(x.begin() + 2, x.end())));
+    reduce_images(ctx, Reduce::sum, expr::operand(0), expr::substitute(expr::parse("x0 * scale"), {{"scale", 1 / count}}));
+}
+
+void lower_global_lp(LowerContext& ctx) {
+    const double p = norm_order(ctx.node().attrs);
+    if (p == 2) return reduce_images(ctx, Reduce::sum, expr::parse("x0 * x0"), expr::parse("sqrt(x0)"));
+    reduce_images(ctx, Reduce::sum, expr::substitute(expr::parse("pow(abs(x0), p)"), {{"p", p}}),
+                  expr::substitute(expr::parse("pow(x0, q)"), {{"q", 1 / p}}));
+}
+
 /// Opset 1 gave p as a float.
 void raise_norm_order(Graph&, NodeIt node) {
     const auto p = node->attrs.find("p");
@@ -187,12 +294,13 @@ void raise_norm_order(Graph&, NodeIt node) {
     if (const float* value = std::get_if<float>(&p->second)) p->second = static_cast<std::int64_t>(*value);
 }
 
-OpDef define(std::string name, void (*infer)(InferContext&), void (*eval)(EvalContext&)) {
+OpDef define(std::string name, void (*infer)(InferContext&), void (*eval)(EvalContext&), void (*lower)(LowerContext&)) {
     OpDef op;
     op.name = std::move(name);
     op.newest = 22;
     op.infer = infer;
     op.eval = eval;
+    op.lower = lower;
     return op;
 }
 
@@ -210,23 +318,23 @@ std::vector<AttrDef> window_attrs(std::vector<AttrDef> more) {
 }  // namespace
 
 void register_pooling(Registry& registry) {
-    OpDef max = define("MaxPool", infer_max_pool, widened<eval_max_pool>);
+    OpDef max = define("MaxPool", infer_max_pool, widened<eval_max_pool>, lower_max_pool);
     max.max_outputs = 2;
     max.attrs = window_attrs({{"storage_order", AttrKind::integer}});
     registry.add(std::move(max));
 
-    OpDef average = define("AveragePool", infer_pool, widened<eval_average_pool>);
+    OpDef average = define("AveragePool", infer_pool, widened<eval_average_pool>, lower_average_pool);
     average.attrs = window_attrs({{"count_include_pad", AttrKind::integer}});
     registry.add(std::move(average));
 
-    OpDef lp = define("LpPool", infer_pool, widened<eval_lp_pool>);
+    OpDef lp = define("LpPool", infer_pool, widened<eval_lp_pool>, lower_lp_pool);
     lp.attrs = window_attrs({{"p", AttrKind::integer}});
     lp.raise = raise_norm_order;
     registry.add(std::move(lp));
 
-    registry.add(define("GlobalMaxPool", infer_global, widened<eval_global_max>));
-    registry.add(define("GlobalAveragePool", infer_global, widened<eval_global_average>));
-    OpDef global_lp = define("GlobalLpPool", infer_global, widened<eval_global_lp>);
+    registry.add(define("GlobalMaxPool", infer_global, widened<eval_global_max>, lower_global_max));
+    registry.add(define("GlobalAveragePool", infer_global, widened<eval_global_average>, lower_global_average));
+    OpDef global_lp = define("GlobalLpPool", infer_global, widened<eval_global_lp>, lower_global_lp);
     global_lp.attrs = {{"p", AttrKind::integer}};
     global_lp.raise = raise_norm_order;
     registry.add(std::move(global_lp));
