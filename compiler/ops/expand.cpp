@@ -1,0 +1,93 @@
+// Operators that repeat: y = Expand(x, shape) and y = Tile(x, repeats). Both are views with strides of 0.
+#include <fmt/format.h>
+
+#include "compiler/ir/view.hpp"
+#include "compiler/ops/arguments.hpp"
+#include "compiler/ops/rewriting.hpp"
+
+namespace igata {
+
+namespace {
+
+/// `y` is `x` under another name if their types agree.
+std::optional<std::string> drop_if_same_type(RuleMatch& m) {
+    return m.type("x") == m.type("y") ? replace(m, m["y"], m["x"]) : not_worth_it();
+}
+
+OpDef expand_op() {
+    OpDef op;
+    op.name = "Expand";
+    op.since = 8;
+    op.newest = 13;
+    op.min_inputs = op.max_inputs = 2;
+    op.infer = [](InferContext& c) { c.set_output(0, {c.dtype(0), broadcast(c.dims(0), integers(c, 1, "shape").value())}); };
+    op.eval = [](EvalContext& c) {
+        c.set_output(0, copy_of(c.input(0), expanded(view_of(c.input(0)), c.output_type(0).dims)));
+    };
+    op.lower = [](LowerContext& c) {
+        c.set_output(0, expanded(c.input(0), c.graph().value(c.node().outputs[0]).type.dims));
+    };
+    op.rules = {{"expand_nothing", "y = Expand(x, ...)", drop_if_same_type}};
+    return op;
+}
+
+Dims tiled_dims(Dims dims, const Dims& repeats) {
+    if (repeats.size() != dims.size())
+        throw std::invalid_argument(fmt::format("{} repeats for rank {}", repeats.size(), dims.size()));
+    for (std::size_t i = 0; i < dims.size(); ++i) {
+        if (repeats[i] < 0) throw std::invalid_argument(fmt::format("repeats {} holds {}", to_string(repeats), repeats[i]));
+        dims[i] *= repeats[i];
+    }
+    return dims;
+}
+
+/// The source with an axis of stride 0 before each repeated axis (or in its place, if that has one element).
+View repeated(View view, const Dims& repeats) {
+    for (std::size_t i = repeats.size(); i-- > 0;) {
+        if (repeats[i] == 1) continue;
+        if (view.dims[i] != 1) view = with_axis(std::move(view), i);
+        view.dims[i] = repeats[i];
+        view.strides[i] = 0;
+    }
+    return view;
+}
+
+/// Opset 1 repeated along one axis, both given as inputs: that is a Concat of copies.
+void raise_tile(Graph& graph, NodeIt node) {
+    if (!before(*node, 6)) return;
+    const Tensor* tiles = graph.constant(node->input(1));
+    const Tensor* axis = graph.constant(node->input(2));
+    if (tiles == nullptr || axis == nullptr)
+        throw Unsupported(fmt::format("{}: tiles and axis must be known at compile time", describe(*node)));
+    node->op = "Concat";
+    node->attrs = {{"axis", axis->to_i64().at(0)}};
+    node->inputs = std::vector<ValueId>(as_index(tiles->to_i64().at(0)), node->inputs[0]);
+}
+
+OpDef tile_op() {
+    OpDef op;
+    op.name = "Tile";
+    op.newest = 13;
+    op.min_inputs = op.max_inputs = 2;
+    op.raise = raise_tile;
+    op.infer = [](InferContext& c) { c.set_output(0, {c.dtype(0), tiled_dims(c.dims(0), integers(c, 1, "repeats").value())}); };
+    op.eval = [](EvalContext& c) {
+        const View view = repeated(view_of(c.input(0)), integers(c, 1, "repeats").value());
+        c.set_output(0, copy_of(c.input(0), view).reshaped(c.output_type(0).dims));
+    };
+    op.lower = [](LowerContext& c) {
+        const View view = repeated(c.input(0), integers(c, 1, "repeats").value());
+        c.set_output(0, c.reshaped(view, c.graph().value(c.node().outputs[0]).type.dims));
+    };
+    op.rules = {{"tile_nothing", "y = Tile(x, ...)", drop_if_same_type}};
+    return op;
+}
+
+}  // namespace
+
+void register_expand(Registry& registry) {
+    registry.add(expand_op());
+    registry.add(tile_op());
+}
+
+}  // namespace igata

@@ -1,0 +1,14 @@
+// What the rules about Transpose share with the operator.
+#pragma once
+
+#include "compiler/ops/op.hpp"
+
+namespace igata {
+
+/// The node's perm, by default the axes in reverse. Throws std::invalid_argument if it is not a permutation of `rank` axes.
+Dims transpose_perm(const Node& node, std::size_t rank);
+
+/// The rules by which Transposes merge, cancel, and sink through other operators.
+void add_transpose_rules(std::vector<Rule>& rules);
+
+}  // namespace igata
