@@ -27,6 +27,15 @@ View split_axis(View view, std::size_t axis, std::int64_t outer);
 /// The axes from the largest stride to the smallest.
 std::vector<int> memory_order(const View& view);
 
+/// Calls f(offset in a, offset in b) for every element of two views of equal dims.
+template <class F>
+void for_each_element(const View& a, const View& b, const F& f, std::size_t axis = 0, std::int64_t in_a = 0, std::int64_t in_b = 0) {
+    if (axis == 0) in_a = a.offset, in_b = b.offset;
+    if (axis == a.dims.size()) return f(static_cast<std::size_t>(in_a), static_cast<std::size_t>(in_b));
+    for (std::int64_t i = 0; i < a.dims[axis]; ++i)
+        for_each_element(a, b, f, axis + 1, in_a + i * a.strides[axis], in_b + i * b.strides[axis]);
+}
+
 /// target = source, element by element; dims and types must be equal.
 void copy_elements(const Tensor& from, const View& source, Tensor& to, const View& target);
 /// What the view of `from` shows, as a row-major tensor.

@@ -27,7 +27,7 @@ OpDef expand_op() {
     op.lower = [](LowerContext& c) {
         c.set_output(0, expanded(c.input(0), c.graph().value(c.node().outputs[0]).type.dims));
     };
-    op.rules = {{"expand_nothing", "y = Expand(x, ...)", drop_if_same_type}};
+    op.rules = {{"drop-expand", "y = Expand(x, ...)", drop_if_same_type}};
     return op;
 }
 
@@ -79,7 +79,7 @@ OpDef tile_op() {
         const View view = repeated(c.input(0), integers(c, 1, "repeats").value());
         c.set_output(0, c.reshaped(view, c.graph().value(c.node().outputs[0]).type.dims));
     };
-    op.rules = {{"tile_nothing", "y = Tile(x, ...)", drop_if_same_type}};
+    op.rules = {{"drop-tile", "y = Tile(x, ...)", drop_if_same_type}};
     return op;
 }
 

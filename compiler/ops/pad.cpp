@@ -156,7 +156,7 @@ void register_pad(Registry& registry) {
     op.infer = [](InferContext& c) { c.set_output(0, {c.dtype(0), resolve_padding(c).dims}); };
     op.eval = eval_pad;
     op.lower = lower_pad;
-    op.rules = {{"pad_nothing", "y = Pad(x, p, ...)", drop_empty_pad}};
+    op.rules = {{"drop-empty-pad", "y = Pad(x, p, ...)", drop_empty_pad}};
     registry.add(std::move(op));
 }
 

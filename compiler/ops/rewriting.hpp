@@ -1,6 +1,7 @@
-// The last move of a rewrite rule.
+// What rewrite rules are made of.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -10,6 +11,23 @@ namespace igata {
 
 /// What a rule returns that refuses without a word: the pattern is there, but not worth a remark.
 inline std::optional<std::string> not_worth_it() { return std::string(); }
+
+/// A new node before `before` under the same name; returns its result.
+inline ValueId insert_node(Graph& graph, NodeIt before, const std::string& op, std::vector<ValueId> inputs, Attrs attrs = {}) {
+    Node node;
+    node.op = op;
+    node.name = before->name;
+    node.inputs = std::move(inputs);
+    node.attrs = std::move(attrs);
+    return graph.insert(before, std::move(node), graph.value(before->outputs.at(0)).name);
+}
+
+/// Likewise a Reshape in the canonical form: a constant shape without 0 (copy) or -1.
+inline ValueId insert_reshape(Graph& graph, NodeIt before, ValueId x, const Dims& dims) {
+    const ValueId shape = graph.add_constant("shape", Tensor::of_dims(dims));
+    const bool empty = std::count(dims.begin(), dims.end(), 0) > 0;
+    return insert_node(graph, before, "Reshape", {x, shape}, empty ? Attrs{{"allowzero", std::int64_t{1}}} : Attrs{});
+}
 
 /// Everybody who read `from` now reads `to`; the makers of `from` are dead if nothing else keeps them.
 inline std::optional<std::string> replace(RuleMatch& match, ValueId from, ValueId to) {

@@ -9,6 +9,7 @@
 
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/rewriting.hpp"
+#include "compiler/ops/rules/reshape.hpp"
 
 namespace igata {
 
@@ -97,6 +98,7 @@ OpDef reshape_op() {
         attribute_to_input(graph, *node, "shape", 1);
         node->attrs.erase("consumed_inputs");
     };
+    add_reshape_rules(op.rules);
     return op;
 }
 
@@ -155,7 +157,7 @@ OpDef identity_op() {
     op.newest = 21;
     op.eval = [](EvalContext& c) { c.set_output(0, c.input(0)); };
     op.lower = [](LowerContext& c) { c.set_output(0, c.input(0)); };
-    op.rules = {{"identity", "y = Identity(x)", [](RuleMatch& m) { return replace(m, m["y"], m["x"]); }}};
+    op.rules = {{"drop-identity", "y = Identity(x)", [](RuleMatch& m) { return replace(m, m["y"], m["x"]); }}};
     return op;
 }
 
@@ -202,7 +204,7 @@ OpDef dropout_op() {
         c.set_output(0, c.input(0));
         if (c.node().output(1) != no_value) c.set_output(1, c.constant(all_true(input_dims(c, 0))));
     };
-    op.rules = {{"dropout", "y = Dropout(x, ...)", [](RuleMatch& m) { return replace(m, m["y"], m["x"]); }}};
+    op.rules = {{"drop-dropout", "y = Dropout(x, ...)", [](RuleMatch& m) { return replace(m, m["y"], m["x"]); }}};
     op.note = "inference only";
     return op;
 }

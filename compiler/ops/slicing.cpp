@@ -78,7 +78,7 @@ OpDef slice_op() {
     };
     op.eval = [](EvalContext& c) { c.set_output(0, copy_of(c.input(0), slice_view(view_of(c.input(0)), slice_ranges(c)))); };
     op.lower = [](LowerContext& c) { c.set_output(0, slice_view(c.input(0), slice_ranges(c))); };
-    op.rules = {{"slice_everything", "y = Slice(x, ...)", drop_whole_slice}};
+    op.rules = {{"drop-whole-slice", "y = Slice(x, ...)", drop_whole_slice}};
     return op;
 }
 
@@ -135,7 +135,7 @@ OpDef split_op() {
         const View whole = c.input(0);
         for_each_part(c, [&](std::size_t i, const auto& part) { c.set_output(i, slice_view(whole, part)); });
     };
-    op.rules = {{"split_in_one", "y = Split(x, ...)", [](RuleMatch& m) {
+    op.rules = {{"drop-split-in-one", "y = Split(x, ...)", [](RuleMatch& m) {
                      return m.node("y").outputs.size() == 1 ? replace(m, m["y"], m["x"]) : not_worth_it();
                  }}};
     return op;
@@ -189,7 +189,7 @@ OpDef concat_op() {
             if (element_count(piece.dims) > 0) c.add_map(expr::operand(0), {c.input(i)}, piece);
         });
     };
-    op.rules = {{"concat_of_one", "y = Concat(x)", [](RuleMatch& m) { return replace(m, m["y"], m["x"]); }}};
+    op.rules = {{"drop-concat-of-one", "y = Concat(x)", [](RuleMatch& m) { return replace(m, m["y"], m["x"]); }}};
     return op;
 }
 

@@ -1,14 +1,14 @@
 // Operators that reorder the axes. All are one view: the axes split, permuted and joined again.
 //     y = Transpose(x) {perm=[0,3,1,2]}
 //     y = DepthToSpace(x) {blocksize=2} | SpaceToDepth(x) {blocksize=2}
-// How Transposes meet, cancel and sink towards the results is in sink_transpose.cpp.
+// How Transposes meet, cancel and sink towards the results is in rules/.
 #include <numeric>
 
 #include <fmt/format.h>
 
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
-#include "compiler/ops/transposes.hpp"
+#include "compiler/ops/rules/transpose.hpp"
 
 namespace igata {
 

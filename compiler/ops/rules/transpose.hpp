@@ -8,6 +8,9 @@ namespace igata {
 /// The node's perm, by default the axes in reverse. Throws std::invalid_argument if it is not a permutation of `rank` axes.
 Dims transpose_perm(const Node& node, std::size_t rank);
 
+/// The permutation moves only axes of one element, so that it leaves the elements in their order.
+bool is_mere_reshape(const Dims& dims, const Dims& perm);
+
 /// The rules by which Transposes merge, cancel, and sink through other operators.
 void add_transpose_rules(std::vector<Rule>& rules);
 
