@@ -52,6 +52,16 @@ inline void require(bool holds, const char* message) {
     if (!holds) throw StatusError(IGATA_BAD_ARGUMENT, message);
 }
 
+/// IGATA_SEQUENTIAL at compile time: never more than the calling thread.
+inline int threads_of(const igata_options& options) {
+#if defined(IGATA_SEQUENTIAL)
+    static_cast<void>(options);
+    return 1;
+#else
+    return options.threads;
+#endif
+}
+
 /// How many runs make up `batch` (0: one run).
 inline std::int64_t repeats_of(const igata_predictor_info& info, std::int64_t batch) {
     if (batch == 0) return 1;
