@@ -239,7 +239,7 @@ bool is_plain_name(std::string_view name) {
     return !name.empty() && name != "_" && is_word_start(name[0]) && std::all_of(name.begin(), name.end(), is_word);
 }
 
-std::string quote(std::string_view text) {
+std::string print_quoted(std::string_view text) {
     std::string result = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\') (result += '\\') += c;
@@ -251,7 +251,7 @@ std::string quote(std::string_view text) {
     return result + '"';
 }
 
-std::string print_name(std::string_view name) { return is_plain_name(name) ? std::string(name) : quote(name); }
+std::string print_name(std::string_view name) { return is_plain_name(name) ? std::string(name) : print_quoted(name); }
 
 std::string print_real(double value) { return with_point(value); }
 std::string print_real(float value) { return with_point(value); }

@@ -63,7 +63,7 @@ private:
 /// True if `name` can stand in a text form as it is; `_` cannot, it means absence.
 bool is_plain_name(std::string_view name);
 /// In quotes, with escapes.
-std::string quote(std::string_view text);
+std::string print_quoted(std::string_view text);
 /// The name as it is if plain, else in quotes.
 std::string print_name(std::string_view name);
 /// The shortest text that reads back as the same number, with a point or an exponent so that it is no integer.

@@ -124,7 +124,7 @@ private:
     static std::string comment(const std::string& text) {
         const bool plain = text.front() != ' ' && text.front() != '"' && text.back() != ' ' &&
                            std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 32; });
-        return plain ? text : quote(text);
+        return plain ? text : print_quoted(text);
     }
 
     template <class T, class Print>
@@ -140,7 +140,7 @@ private:
             const std::string& indent;
             std::string operator()(std::int64_t value) const { return std::to_string(value); }
             std::string operator()(float value) const { return print_real(value); }
-            std::string operator()(const std::string& value) const { return quote(value); }
+            std::string operator()(const std::string& value) const { return print_quoted(value); }
             std::string operator()(const Tensor& value) const { return print_tensor(value); }
             std::string operator()(const std::vector<std::int64_t>& values) const {
                 return list(values, "[]", [](std::int64_t value) { return std::to_string(value); });
@@ -149,7 +149,7 @@ private:
                 return list(values, "reals[]", [](float value) { return print_real(value); });
             }
             std::string operator()(const std::vector<std::string>& values) const {
-                return list(values, "strings[]", [](const std::string& value) { return quote(value); });
+                return list(values, "strings[]", [](const std::string& value) { return print_quoted(value); });
             }
             std::string operator()(const std::shared_ptr<Graph>& graph) const {
                 return GraphPrinter(*graph, indent + "    ").print();

@@ -38,21 +38,21 @@ bool is_bloat(const Graph& graph, const Node& node) {
 }  // namespace
 
 bool is_foldable(const Graph& graph, const Node& node) {
+    if (!std::all_of(node.inputs.begin(), node.inputs.end(),
+                     [&](ValueId id) { return id == no_value || graph.is_constant(id); }))
+        return false;
     const OpDef* op = Registry::instance().find(node.op);
-    if (op == nullptr || op->is_random || (!op->eval && !op->expression && !node.is_map())) return false;
-    const bool constant_inputs = std::all_of(node.inputs.begin(), node.inputs.end(),
-                                             [&](ValueId id) { return id == no_value || graph.is_constant(id); });
-    const bool nested = std::any_of(node.attrs.begin(), node.attrs.end(), [](const auto& attr) {
+    if (op == nullptr || op->is_random || (!op->eval && !op->expression)) return false;
+    return std::none_of(node.attrs.begin(), node.attrs.end(), [](const auto& attr) {
         return std::holds_alternative<std::shared_ptr<Graph>>(attr.second);
     });
-    return constant_inputs && !nested;
 }
 
 bool fold_node(Graph& graph, Node& node, std::int64_t limit) {
     if (!is_foldable(graph, node)) return false;
     const auto fits = [&](ValueId id) { return elements(graph, id) <= limit; };
     if (!std::all_of(node.inputs.begin(), node.inputs.end(), fits)) return false;
-    if (!std::all_of(node.outputs.begin(), node.outputs.end(), fits)) return false;
+    if (!std::all_of(node.outputs.begin(), node.outputs.end(), fits) || is_bloat(graph, node)) return false;
     std::vector<const Tensor*> inputs;
     for (const ValueId id : node.inputs) inputs.push_back(graph.constant(id));
     std::vector<Tensor> results = eval_node(graph, node, inputs);
@@ -71,10 +71,10 @@ void fold_constants(Graph& graph, Remarks& remarks) {
         bool done = std::all_of(node->outputs.begin(), node->outputs.end(),
                                 [&](ValueId id) { return id == no_value || graph.is_constant(id); });
         if (!done && is_foldable(graph, *node)) {
-            if (is_bloat(graph, *node))
+            done = fold_node(graph, *node);
+            if (!done)
                 remarks.refused("fold_constants", node->name,
                                 fmt::format("{} is left to run time: its constant result would be large", describe(*node)));
-            else done = fold_node(graph, *node);
         }
         folded += done ? 1 : 0;
         node = done ? graph.nodes.erase(node) : std::next(node);

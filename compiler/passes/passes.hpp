@@ -27,6 +27,7 @@ public:
     Budget(int limit = -1) : left_(std::make_shared<int>(limit)) {}
     /// False once nothing is left.
     bool take() { return *left_ < 0 || (*left_ > 0 && (*left_)-- > 0); }
+    bool spent() const { return *left_ == 0; }
 
 private:
     std::shared_ptr<int> left_;
