@@ -96,7 +96,7 @@ std::string port_rows(const Plan& plan, const std::string& name, bool weights_in
             }
             std::string dtype(name_of(port.type.dtype));
             for (char& c : dtype) c = static_cast<char>(c >= 'a' ? c - 'a' + 'A' : c);
-            rows += fmt::format("    {{{}, IGATA_{}, {}, {}, {}}},\n", quote(port.name), dtype, dims.size(), dims_name,
+            rows += fmt::format("    {{{}, IGATA_{}, {}, {}, {}}},\n", quote_literal(port.name), dtype, dims.size(), dims_name,
                                 element_count(dims) * static_cast<std::int64_t>(size_of(port.type.dtype)));
         }
         if (!rows.empty()) out += fmt::format("constexpr igata_tensor_info {}s[] = {{\n{}}};\n", kind, rows);

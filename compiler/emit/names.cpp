@@ -46,7 +46,7 @@ std::string Identifiers::add(std::string_view name) {
     return candidate;
 }
 
-std::string quote(std::string_view text) {
+std::string quote_literal(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);

@@ -25,6 +25,6 @@ private:
 };
 
 /// A C++ string literal with quotes, of any bytes.
-std::string quote(std::string_view text);
+std::string quote_literal(std::string_view text);
 
 }  // namespace igata

@@ -182,7 +182,7 @@ std::string step_row(const std::string& identifier, const Plan& plan, const Step
         operands += fmt::format("{{Space::{}, {}, {}}}", name_of(buffer.space), placed ? 0 : buffer.index,
                                 operand.offset + (placed ? buffer.offset : 0));
     }
-    return fmt::format("    {{StepKind::{}, &{}, {}, {}, {{{}}}}},\n", kinds[step.spec.index()], identifier, quote(step.name),
+    return fmt::format("    {{StepKind::{}, &{}, {}, {}, {{{}}}}},\n", kinds[step.spec.index()], identifier, quote_literal(step.name),
                        step.operands.size(), operands);
 }
 

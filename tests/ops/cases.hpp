@@ -1,5 +1,5 @@
-// One operator on ramps (see evaluate.hpp) against results recorded from ONNX Runtime or, where it lacks the type, from
-// ONNX's reference implementation.
+// One operator on ramps (see evaluate.hpp) against results recorded from ONNX Runtime or, where it lacks the case,
+// computed with numpy.
 #pragma once
 
 #include <doctest/doctest.h>
