@@ -1,15 +1,30 @@
 // A program made ready: specs turned into primitives with packed weights, run over an arena.
 #pragma once
 
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <exception>
 #include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "runtime/convolution.hpp"
+#include "runtime/kernels.hpp"
+#include "runtime/loop.hpp"
+#include "runtime/lrn.hpp"
+#include "runtime/matmul.hpp"
+#include "runtime/operation.hpp"
+#include "runtime/parallel.hpp"
+#include "runtime/pooling.hpp"
+#include "runtime/softmax.hpp"
 #include "runtime/specs.hpp"
 
 namespace igata::runtime {
-
-class Context;
 
 /// The steps, made ready once: primitives, packed weights. Immutable after construction and shared by any number of
 /// contexts.
@@ -19,44 +34,119 @@ class Context;
 ///     context.run(inputs, outputs);     // allocates nothing
 class Program {
 public:
-    /// `spec`, its rows and `weights` (64-byte aligned) must outlive the program. `threads`: how many OpenMP threads a run
-    /// uses, 0 = as many as OpenMP would. Throws std::runtime_error with the step's name if a primitive cannot be made.
-    Program(const ProgramSpec& spec, const std::byte* weights, int threads = 0);
-    ~Program();
-    Program(Program&&) noexcept;
-    Program& operator=(Program&&) noexcept;
-    Program(const Program&) = delete;
-    Program& operator=(const Program&) = delete;
+    /// `weights` (64-byte aligned) must outlive the program, the rows of `spec` need not, except the `state` of loops.
+    /// `threads`: how many OpenMP threads a run uses, 0 = as many as OpenMP would. Throws std::runtime_error with the step's
+    /// name if a primitive cannot be made.
+    Program(const ProgramSpec& spec, const std::byte* weights, int threads = 0)
+        : threads_(threads > 0 ? threads : max_threads()),
+          engine_(dnnl::engine::kind::cpu, 0),
+          weights_(weights),
+          plan_bytes_(aligned(static_cast<std::size_t>(spec.arena_bytes))) {
+        const ThreadScope scope(threads_);
+        for (int i = 0; i < spec.step_count; ++i) add(spec.steps[i]);
+    }
 
     /// What each context allocates: the plan's arena and the steps' scratch memory.
-    std::size_t arena_bytes() const;
-    int threads() const;
+    std::size_t arena_bytes() const { return plan_bytes_ + scratch_bytes_; }
+    int threads() const { return threads_; }
 
 private:
     friend class Context;
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
+
+    struct Step {
+        std::unique_ptr<Operation> operation;
+        OperandSpec operands[max_operands];
+    };
+
+    void add(const StepSpec& row) {
+        try {
+            Step step;
+            step.operation = make(Builder{engine_, &row, weights_});
+            std::copy(row.operands, row.operands + max_operands, step.operands);
+            scratch_bytes_ = std::max(scratch_bytes_, step.operation->scratch_bytes());
+            steps_.push_back(std::move(step));
+        } catch (const std::exception& error) {
+            throw std::runtime_error(std::string("step '") + row.name + "': " + error.what());
+        }
+    }
+
+    static std::unique_ptr<Operation> make(const Builder& builder) {
+        const void* spec = builder.step->spec;
+        switch (builder.step->kind) {
+            case StepKind::convolution: return make_operation(builder, *static_cast<const ConvolutionSpec*>(spec));
+            case StepKind::matmul: return make_operation(builder, *static_cast<const MatMulSpec*>(spec));
+            case StepKind::pooling: return make_operation(builder, *static_cast<const PoolingSpec*>(spec));
+            case StepKind::softmax: return make_operation(builder, *static_cast<const SoftmaxSpec*>(spec));
+            case StepKind::lrn: return make_operation(builder, *static_cast<const LrnSpec*>(spec));
+            case StepKind::kernel: return make_operation(builder, *static_cast<const KernelSpec*>(spec));
+            case StepKind::loop: return make_operation(builder, *static_cast<const LoopSpec*>(spec));
+        }
+        throw std::runtime_error("unknown kind of step");
+    }
+
+    int threads_;
+    dnnl::engine engine_;
+    const std::byte* weights_;
+    std::size_t plan_bytes_;
+    std::size_t scratch_bytes_ = 0;
+    std::vector<Step> steps_;
 };
 
 /// The memory that one run needs: arena and prebuilt arguments. One per thread; contexts of one program may run at the same
-/// time. The program must outlive it.
+/// time. The program must outlive it, and stay where it is.
 class Context {
 public:
-    /// Throws std::bad_alloc or std::runtime_error.
-    explicit Context(const Program& program);
-    ~Context();
-    Context(Context&&) noexcept;
-    Context& operator=(Context&&) noexcept;
-    Context(const Context&) = delete;
-    Context& operator=(const Context&) = delete;
+    /// Throws std::bad_alloc or dnnl::error.
+    explicit Context(const Program& program)
+        : program_(&program), arena_(program.arena_bytes()), stream_(program.engine_) {
+        addresses_.resize(program.steps_.size() * max_operands);
+        for (std::size_t i = 0; i < program.steps_.size(); ++i) {
+            calls_.push_back(program.steps_[i].operation->calls());
+            for (std::size_t k = 0; k < max_operands; ++k) resolve(program.steps_[i].operands[k], i * max_operands + k);
+        }
+    }
 
     /// inputs[i] and outputs[i] are row-major tensors of the plan's types. Allocates, locks and prints nothing. Throws
     /// std::runtime_error if a primitive fails.
-    void run(const void* const* inputs, void* const* outputs);
+    void run(const void* const* inputs, void* const* outputs) {
+        const ThreadScope scope(program_->threads_);
+        for (const Port& port : ports_) {
+            // Steps never write to an input; one address type keeps them simple.
+            auto* base = port.is_input ? static_cast<std::byte*>(const_cast<void*>(inputs[port.index]))
+                                       : static_cast<std::byte*>(outputs[port.index]);
+            addresses_[port.slot] = base + port.offset;
+        }
+        std::byte* scratch = arena_.get() + program_->plan_bytes_;
+        for (std::size_t i = 0; i < program_->steps_.size(); ++i) {
+            program_->steps_[i].operation->run({addresses_.data() + i * max_operands, scratch, calls_[i].data(), stream_.get()});
+        }
+    }
 
 private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
+    /// An operand whose address each run brings along.
+    struct Port {
+        std::size_t slot;
+        bool is_input;
+        std::int32_t index;
+        std::int64_t offset;
+    };
+
+    void resolve(const OperandSpec& operand, std::size_t slot) {
+        switch (operand.space) {
+            case Space::none: break;
+            case Space::arena: addresses_[slot] = arena_.get() + operand.offset; break;
+            case Space::weights: addresses_[slot] = const_cast<std::byte*>(program_->weights_ + operand.offset); break;
+            case Space::input:
+            case Space::output: ports_.push_back({slot, operand.space == Space::input, operand.index, operand.offset}); break;
+        }
+    }
+
+    const Program* program_;
+    AlignedMemory arena_;
+    dnnl::stream stream_;
+    std::vector<std::byte*> addresses_;
+    std::vector<Port> ports_;
+    std::vector<std::vector<Call>> calls_;
 };
 
 }  // namespace igata::runtime

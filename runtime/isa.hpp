@@ -1,0 +1,61 @@
+// One kernel body, compiled for several instruction sets, chosen at run time: the artefact runs on any x86-64.
+#pragma once
+
+#include <cstdint>
+
+namespace igata::runtime {
+
+/// x86-64 levels: v3 has AVX2 and FMA, v4 has AVX-512 (F, BW, CD, DQ, VL).
+enum class Isa : std::uint8_t { baseline, v3, v4 };
+
+/// The best level that this processor has.
+inline Isa detect_isa() {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+        return Isa::v4;
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) return Isa::v3;
+#endif
+    return Isa::baseline;
+}
+
+/// `lanes` floats that the processor handles at once.
+template <int lanes>
+struct VectorOf {
+    using Register [[gnu::vector_size(lanes * sizeof(float))]] = float;
+    using Unaligned [[gnu::vector_size(lanes * sizeof(float)), gnu::aligned(alignof(float)), gnu::may_alias]] = float;
+};
+
+/// Compiles `Body::run<lanes>(arguments...)`, which must be always inline, for each level. `get` picks one.
+template <class Body, class... Arguments>
+struct Versions {
+    using Function = void (*)(Arguments...);
+
+#if defined(__x86_64__)
+    [[gnu::target("arch=x86-64-v4,prefer-vector-width=512"), gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps")]]
+    static void v4(Arguments... arguments) {
+        Body::template run<16>(arguments...);
+    }
+    [[gnu::target("arch=x86-64-v3"), gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps")]]
+    static void v3(Arguments... arguments) {
+        Body::template run<8>(arguments...);
+    }
+#endif
+    [[gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps")]]
+    static void baseline(Arguments... arguments) {
+        Body::template run<4>(arguments...);
+    }
+
+    static Function get(Isa isa = detect_isa()) {
+#if defined(__x86_64__)
+        if (isa == Isa::v4) return v4;
+        if (isa == Isa::v3) return v3;
+#endif
+        static_cast<void>(isa);
+        return baseline;
+    }
+};
+
+}  // namespace igata::runtime

@@ -1,0 +1,90 @@
+// Matrix products with broadcast batch dims.
+#pragma once
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include <algorithm>
+#include <memory>
+
+#include "runtime/epilogue.hpp"
+#include "runtime/onednn.hpp"
+#include "runtime/operation.hpp"
+#include "runtime/specs.hpp"
+
+namespace igata::runtime {
+
+/// Rank `rank` - 1 with the first two dims as one. False if the strides forbid it.
+inline bool merge_leading(MemorySpec& spec) {
+    if (spec.dims[0] != 1 && spec.dims[1] != 1 && spec.strides[0] != spec.dims[1] * spec.strides[1]) return false;
+    const std::int64_t stride = spec.dims[1] != 1 ? spec.strides[1] : spec.strides[0];
+    const std::int64_t extent = spec.dims[0] * spec.dims[1];
+    for (int i = 1; i < spec.rank; ++i) {
+        spec.dims[i - 1] = spec.dims[i];
+        spec.strides[i - 1] = spec.strides[i];
+    }
+    spec.dims[0] = extent;
+    spec.strides[0] = stride;
+    --spec.rank;
+    return true;
+}
+
+/// Drops the first dim, if it is one.
+inline bool drop_leading(MemorySpec& spec) {
+    if (spec.dims[0] != 1) return false;
+    std::copy(spec.dims + 1, spec.dims + spec.rank, spec.dims);
+    std::copy(spec.strides + 1, spec.strides + spec.rank, spec.strides);
+    --spec.rank;
+    return true;
+}
+
+/// The product with as few dims as it can be: batch dims become rows where b does not depend on them.
+inline MatMulSpec flattened(MatMulSpec spec) {
+    const bool plain = std::none_of(spec.epilogue.ops, spec.epilogue.ops + spec.epilogue.count,
+                                    [](const PostOp& op) { return op.kind == PostOp::Kind::binary; });
+    if (spec.bias.rank > 0) spec.bias = onednn::with_rank(spec.bias, spec.dst.rank);
+    while (plain && spec.dst.rank > 2) {
+        MatMulSpec next = spec;
+        const bool as_rows = spec.dst.rank == 3 && drop_leading(next.b) && merge_leading(next.a) && merge_leading(next.dst);
+        if (as_rows && (spec.bias.rank == 0 || (spec.bias.dims[1] == 1 && drop_leading(next.bias)))) {
+            spec = next;
+            continue;
+        }
+        next = spec;
+        const bool same_batch = spec.dst.rank > 3 && spec.a.dims[0] * spec.a.dims[1] == spec.dst.dims[0] * spec.dst.dims[1] &&
+                                spec.b.dims[0] == 1 && spec.b.dims[1] == 1;
+        if (same_batch && drop_leading(next.b) && merge_leading(next.a) && merge_leading(next.dst) &&
+            (spec.bias.rank == 0 || (spec.bias.dims[0] * spec.bias.dims[1] == 1 && drop_leading(next.bias)))) {
+            spec = next;
+            continue;
+        }
+        break;
+    }
+    return spec;
+}
+
+/// Throws dnnl::error or std::runtime_error if there is no implementation.
+inline std::unique_ptr<Operation> make_operation(const Builder& builder, const MatMulSpec& given) {
+    enum Operand : int { a, b, bias, dst };
+    const MatMulSpec spec = flattened(given);
+    const onednn::Desc bias_desc = spec.bias.rank > 0 ? onednn::memory_desc(spec.bias) : onednn::Desc();
+    const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
+        const bool packable = builder.constant(b) != nullptr;
+        auto pd = onednn::make_matmul(builder.engine, onednn::memory_desc(spec.a),
+                                      packable ? onednn::any_layout(spec.b) : onednn::memory_desc(spec.b), bias_desc,
+                                      onednn::memory_desc(result), ops.attr());
+        if (onednn::is_slow(onednn::implementation(pd))) {
+            const auto free = onednn::make_matmul(builder.engine, onednn::any_layout(spec.a), onednn::any_layout(spec.b), bias_desc,
+                                                  onednn::any_layout(result), ops.attr());
+            if (onednn::implementation(free).find("ref") == std::string::npos) pd = free;
+        }
+        auto operation = std::make_unique<PrimitiveOperation>(builder, dnnl::matmul(pd), pd.scratchpad_desc());
+        operation->add(DNNL_ARG_SRC, a, onednn::memory_desc(spec.a), pd.src_desc());
+        operation->add(DNNL_ARG_WEIGHTS, b, onednn::memory_desc(spec.b), pd.weights_desc());
+        if (spec.bias.rank > 0) operation->add(DNNL_ARG_BIAS, bias, bias_desc, bias_desc);
+        operation->add(DNNL_ARG_DST, dst, onednn::memory_desc(result), pd.dst_desc(), ops.dst_use());
+        return operation;
+    };
+    return make_with_epilogue(spec.epilogue, dst, spec.dst, make);
+}
+
+}  // namespace igata::runtime
