@@ -1,0 +1,145 @@
+#include <doctest/doctest.h>
+
+#include <sstream>
+
+#include "tests/runtime/single_step.hpp"
+
+namespace igata::runtime::test {
+namespace {
+
+/// One accumulated result of a convolution, by the definition.
+double reference_convolution(const ConvolutionSpec& s, Operand& src, Operand& weights, Operand* bias, const std::int64_t* index) {
+    const std::int64_t oc = index[1];
+    const std::int64_t ic_per_group = s.weights.dims[1];
+    const std::int64_t group = oc / (s.dst.dims[1] / s.groups);
+    double sum = bias != nullptr ? static_cast<double>(bias->data()[oc]) : 0.0;
+    for_each_index(s.weights, [&](const std::int64_t* w) {
+        if (w[0] != 0) return;
+        std::int64_t at[max_rank] = {index[0], group * ic_per_group + w[1]};
+        std::int64_t tap[max_rank] = {oc, w[1]};
+        for (int i = 0; i < s.spatial; ++i) {
+            at[2 + i] = index[2 + i] * s.strides[i] + w[2 + i] * s.dilations[i] - s.pads_begin[i];
+            tap[2 + i] = w[2 + i];
+            if (at[2 + i] < 0 || at[2 + i] >= s.src.dims[2 + i]) return;
+        }
+        sum += static_cast<double>(src.at(at)) * static_cast<double>(weights.at(tap));
+    });
+    return sum;
+}
+
+std::string describe(const ConvolutionSpec& s) {
+    std::ostringstream text;
+    const auto list = [&](const char* name, const std::int64_t* values, int count) {
+        text << ' ' << name;
+        for (int i = 0; i < count; ++i) text << (i > 0 ? 'x' : '=') << values[i];
+    };
+    list("src", s.src.dims, s.src.rank);
+    list("weights", s.weights.dims, s.weights.rank);
+    list("strides", s.strides, s.spatial);
+    list("dilations", s.dilations, s.spatial);
+    list("begin", s.pads_begin, s.spatial);
+    list("end", s.pads_end, s.spatial);
+    list("src_strides", s.src.strides, s.src.rank);
+    list("dst_strides", s.dst.strides, s.dst.rank);
+    text << " groups=" << s.groups << " bias=" << s.bias.rank << " epilogue=";
+    for (int i = 0; i < s.epilogue.count; ++i) {
+        text << static_cast<int>(s.epilogue.ops[i].kind) << ':' << static_cast<int>(s.epilogue.ops[i].eltwise) << ' ';
+    }
+    return text.str();
+}
+
+/// Runs the convolution on random data and compares every result.
+void check_convolution(Random& random, ConvolutionSpec& spec, std::vector<Operand>& extra, bool constant, int threads) {
+    Operand src = random_operand(random, spec.src);
+    Operand weights = random_operand(random, spec.weights);
+    Operand bias = random_operand(random, spec.bias);
+    Operand dst = random_operand(random, spec.dst);
+    weights.constant = bias.constant = constant;
+    dst.written = true;
+    std::vector<Operand*> operands{&src, &weights, spec.bias.rank > 0 ? &bias : nullptr, &dst};
+    for (Operand& operand : extra) operands.push_back(&operand);
+    Operand before = dst;
+    SingleStep step(StepKind::convolution, &spec, operands, threads);
+    step.run();
+    int wrong = 0;
+    for_each_index(spec.dst, [&](const std::int64_t* index) {
+        const double sum = reference_convolution(spec, src, weights, operands[2], index);
+        const double expected = reference_epilogue(spec.epilogue, operands, index, spec.dst.rank, sum, static_cast<double>(before.at(index)));
+        if (!close(expected, dst.at(index))) ++wrong;
+    });
+    INFO(describe(spec));
+    CHECK(wrong == 0);
+    Operand first = dst;
+    dst.bytes = before.bytes;
+    step.run();
+    CHECK(dst.bytes == first.bytes);
+}
+
+std::int64_t result_size(const ConvolutionSpec& s, int i, std::int64_t size) {
+    return (size + s.pads_begin[i] + s.pads_end[i] - ((s.weights.dims[2 + i] - 1) * s.dilations[i] + 1)) / s.strides[i] + 1;
+}
+
+enum class Shape : std::uint8_t { any, depthwise, pointwise, single_pixel };
+
+ConvolutionSpec random_convolution(Random& random, Shape shape, int spatial, std::vector<Operand>& extra) {
+    ConvolutionSpec s;
+    s.spatial = spatial;
+    s.groups = shape == Shape::depthwise ? pick(random, 1, 70) : pick(random, 0, 3) == 0 && shape == Shape::any ? pick(random, 2, 4) : 1;
+    const std::int64_t ic = shape == Shape::depthwise ? 1 : pick(random, 1, 40);
+    const std::int64_t oc = s.groups * (shape == Shape::depthwise ? pick(random, 1, 8) / 7 + 1 : pick(random, 1, 40));
+    std::vector<std::int64_t> src_dims{pick(random, 1, 2), ic * s.groups};
+    std::vector<std::int64_t> weight_dims{oc, ic};
+    const std::int64_t limit = spatial == 3 ? 6 : 17;
+    for (int i = 0; i < spatial; ++i) {
+        const bool single = shape == Shape::pointwise || shape == Shape::single_pixel;
+        weight_dims.push_back(single ? 1 : pick(random, 1, shape == Shape::depthwise ? 7 : 4));
+        src_dims.push_back(shape == Shape::single_pixel ? 1 : pick(random, 1, limit) + (single ? 0 : 12 - (spatial == 3 ? 6 : 0)));
+        s.strides[i] = shape == Shape::single_pixel ? 1 : pick(random, 1, 3);
+        s.dilations[i] = single ? 1 : pick(random, 1, 4) / 3 + (pick(random, 0, 1));
+        if (s.dilations[i] == 0) s.dilations[i] = 1;
+        const std::int64_t reach = (weight_dims.back() - 1) * s.dilations[i];
+        s.pads_begin[i] = pick(random, 0, reach);
+        s.pads_end[i] = pick(random, 0, reach);
+    }
+    s.weights = layout(DataType::f32, weight_dims);
+    std::vector<std::int64_t> dst_dims{src_dims[0], oc};
+    for (int i = 0; i < spatial; ++i) dst_dims.push_back(result_size(s, i, src_dims[static_cast<std::size_t>(2 + i)]));
+    const auto order = [&] { return pick(random, 0, 3) == 0 ? std::vector<int>{} : channels_last(spatial + 2); };
+    s.src = layout(DataType::f32, src_dims, order(), pick(random, 0, 5) == 0 ? 3 : 0);
+    s.dst = layout(DataType::f32, dst_dims, order(), pick(random, 0, 5) == 0 ? 5 : 0);
+    if (pick(random, 0, 2) > 0) s.bias = layout(DataType::f32, {oc});
+    s.epilogue = random_epilogue(random, s.dst, 4, extra);
+    return s;
+}
+
+void fuzz(Shape shape, int spatial, int cases) {
+    for (int i = 0; i < cases; ++i) {
+        Random random(static_cast<unsigned>(i * 31 + spatial));
+        std::vector<Operand> extra;
+        ConvolutionSpec spec = random_convolution(random, shape, spatial, extra);
+        check_convolution(random, spec, extra, pick(random, 0, 4) > 0, static_cast<int>(pick(random, 1, 2)));
+    }
+}
+
+TEST_CASE("a convolution equals its definition") {
+    fuzz(Shape::any, 2, 150);
+}
+TEST_CASE("a convolution over one spatial axis equals its definition") {
+    fuzz(Shape::any, 1, 40);
+}
+TEST_CASE("a convolution over three spatial axes equals its definition") {
+    fuzz(Shape::any, 3, 25);
+}
+TEST_CASE("a depthwise convolution equals its definition") {
+    fuzz(Shape::depthwise, 2, 200);
+    fuzz(Shape::depthwise, 1, 30);
+}
+TEST_CASE("a 1x1 convolution equals its definition") {
+    fuzz(Shape::pointwise, 2, 100);
+}
+TEST_CASE("a convolution of one pixel equals its definition") {
+    fuzz(Shape::single_pixel, 2, 60);
+}
+
+}  // namespace
+}  // namespace igata::runtime::test

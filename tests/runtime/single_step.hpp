@@ -1,0 +1,230 @@
+// One step run through a Program, and the naive helpers that its result is compared with.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <vector>
+
+#include "runtime/program.hpp"
+
+namespace igata::runtime::test {
+
+/// Dims laid out with the axes in `order` (outermost first), innermost rows `gap` elements longer than they need to be.
+inline MemorySpec layout(DataType dtype, const std::vector<std::int64_t>& dims, std::vector<int> order = {}, std::int64_t gap = 0) {
+    MemorySpec spec;
+    spec.dtype = dtype;
+    spec.rank = static_cast<int>(dims.size());
+    std::copy(dims.begin(), dims.end(), spec.dims);
+    if (order.empty()) {
+        for (int i = 0; i < spec.rank; ++i) order.push_back(i);
+    }
+    std::int64_t stride = 1;
+    for (std::size_t i = order.size(); i-- > 0;) {
+        spec.strides[order[i]] = stride;
+        stride *= dims[static_cast<std::size_t>(order[i])];
+        if (i + 1 == order.size()) stride += gap;
+    }
+    return spec;
+}
+
+inline std::vector<int> channels_last(int rank) {
+    std::vector<int> order{0};
+    for (int i = 2; i < rank; ++i) order.push_back(i);
+    order.push_back(1);
+    return order;
+}
+
+/// Elements from the first to the last that the spec reaches.
+inline std::size_t span_of(const MemorySpec& spec) {
+    std::int64_t last = 0;
+    for (int i = 0; i < spec.rank; ++i) last += (spec.dims[i] - 1) * spec.strides[i];
+    return static_cast<std::size_t>(last) + 1;
+}
+
+/// Calls visit(index) for every element, row-major.
+inline void for_each_index(const MemorySpec& spec, const std::function<void(const std::int64_t*)>& visit) {
+    const std::int64_t count = element_count(spec);
+    std::int64_t index[max_rank + 1] = {};
+    for (std::int64_t i = 0; i < count; ++i) {
+        unflatten(spec, i, index);
+        visit(index);
+    }
+}
+
+/// An operand with its memory.
+struct Operand {
+    MemorySpec spec;
+    std::vector<std::byte> bytes;
+    bool constant = false;
+    bool written = false;
+
+    template <class T = float>
+    T* data() {
+        return reinterpret_cast<T*>(bytes.data());
+    }
+    float& at(const std::int64_t* index) { return data()[offset_of(spec, index)]; }
+};
+
+using Random = std::mt19937;
+
+inline std::int64_t pick(Random& random, std::int64_t low, std::int64_t high) {
+    return std::uniform_int_distribution<std::int64_t>(low, high)(random);
+}
+
+inline Operand make_operand(const MemorySpec& spec) {
+    return {spec, std::vector<std::byte>(span_of(spec) * size_of(spec.dtype)), false, false};
+}
+
+inline Operand random_operand(Random& random, const MemorySpec& spec, float low = -1.0F, float high = 1.0F) {
+    Operand operand = make_operand(spec);
+    std::uniform_real_distribution<float> values(low, high);
+    for (std::size_t i = 0; i < span_of(spec); ++i) operand.data()[i] = values(random);
+    return operand;
+}
+
+/// A program of one step over operands; null operands are absent. Weights and bytes must outlive it.
+class SingleStep {
+public:
+    SingleStep(StepKind kind, const void* spec, const std::vector<Operand*>& operands, int threads = 1) {
+        StepSpec row;
+        row.kind = kind;
+        row.spec = spec;
+        row.name = "step";
+        for (Operand* operand : operands) row.operands[row.operand_count++] = place(operand);
+        std::memcpy(weights_.get(), pool_.data(), pool_.size());
+        program_ = std::make_unique<Program>(ProgramSpec{&row, 1, 0, 0}, weights_.get(), threads);
+        context_ = std::make_unique<Context>(*program_);
+    }
+
+    void run() { context_->run(inputs_.data(), outputs_.data()); }
+    const Program& program() const { return *program_; }
+    const std::vector<const void*>& inputs() const { return inputs_; }
+
+private:
+    OperandSpec place(Operand* operand) {
+        if (operand == nullptr) return {};
+        if (operand->constant) {
+            const std::size_t start = aligned(pool_.size());
+            pool_.resize(start + operand->bytes.size());
+            std::memcpy(pool_.data() + start, operand->bytes.data(), operand->bytes.size());
+            weights_ = AlignedMemory(pool_.size());
+            return {Space::weights, 0, static_cast<std::int64_t>(start)};
+        }
+        if (operand->written) {
+            outputs_.push_back(operand->bytes.data());
+            return {Space::output, static_cast<std::int32_t>(outputs_.size() - 1), 0};
+        }
+        inputs_.push_back(operand->bytes.data());
+        return {Space::input, static_cast<std::int32_t>(inputs_.size() - 1), 0};
+    }
+
+    std::vector<std::byte> pool_;
+    AlignedMemory weights_{1};
+    std::vector<const void*> inputs_;
+    std::vector<void*> outputs_;
+    std::unique_ptr<Program> program_;
+    std::unique_ptr<Context> context_;
+};
+
+/// What a post-op's algorithm means, in double.
+inline double reference_eltwise(Eltwise kind, double x, double alpha, double beta) {
+    const auto clamp01 = [](double v) { return std::min(std::max(v, 0.0), 1.0); };
+    const double pi = std::acos(-1.0);
+    switch (kind) {
+        case Eltwise::relu: return x > 0 ? x : alpha * x;
+        case Eltwise::linear: return alpha * x + beta;
+        case Eltwise::clip: return std::min(std::max(x, alpha), beta);
+        case Eltwise::sigmoid: return 1 / (1 + std::exp(-x));
+        case Eltwise::swish: return x / (1 + std::exp(-alpha * x));
+        case Eltwise::tanh: return std::tanh(x);
+        case Eltwise::elu: return x > 0 ? x : alpha * std::expm1(x);
+        case Eltwise::hardsigmoid: return clamp01(alpha * x + beta);
+        case Eltwise::hardswish: return x * clamp01(alpha * x + beta);
+        case Eltwise::gelu_erf: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+        case Eltwise::gelu_tanh: return 0.5 * x * (1 + std::tanh(std::sqrt(2 / pi) * (x + 0.044715 * x * x * x)));
+        case Eltwise::abs: return std::fabs(x);
+        case Eltwise::sqrt: return std::sqrt(x);
+        case Eltwise::square: return x * x;
+        case Eltwise::exp: return std::exp(x);
+        case Eltwise::log: return std::log(x);
+        case Eltwise::softplus: return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x)));
+        case Eltwise::mish: return x * std::tanh(std::log1p(std::exp(x)));
+    }
+    return 0.0;
+}
+
+inline double reference_binary(Binary binary, double a, double b) {
+    switch (binary) {
+        case Binary::add: return a + b;
+        case Binary::sub: return a - b;
+        case Binary::mul: return a * b;
+        case Binary::div: return a / b;
+        case Binary::min: return std::min(a, b);
+        case Binary::max: return std::max(a, b);
+    }
+    return 0.0;
+}
+
+/// Applies the epilogue to one result; `before` is what dst held.
+inline double reference_epilogue(const Epilogue& epilogue, const std::vector<Operand*>& operands, const std::int64_t* index,
+                                 int rank, double x, double before) {
+    for (int i = 0; i < epilogue.count; ++i) {
+        const PostOp& op = epilogue.ops[i];
+        if (op.kind == PostOp::Kind::sum) x += before;
+        if (op.kind == PostOp::Kind::eltwise) {
+            x = reference_eltwise(op.eltwise, x, static_cast<double>(op.alpha), static_cast<double>(op.beta));
+        }
+        if (op.kind == PostOp::Kind::binary) {
+            Operand& operand = *operands[static_cast<std::size_t>(op.operand_index)];
+            std::int64_t place[max_rank] = {};
+            for (int axis = 0; axis < op.operand.rank; ++axis) {
+                place[axis] = op.operand.dims[axis] == 1 ? 0 : index[axis + rank - op.operand.rank];
+            }
+            x = reference_binary(op.binary, x, static_cast<double>(operand.at(place)));
+        }
+    }
+    return x;
+}
+
+inline bool close(double expected, float actual, double tolerance = 1e-4) {
+    return std::fabs(expected - static_cast<double>(actual)) <= tolerance * (1 + std::fabs(expected));
+}
+
+/// Up to three random post-ops over a result of dims `dst`; binary operands are appended to `storage` and must be placed after
+/// `first_operand` others.
+inline Epilogue random_epilogue(Random& random, const MemorySpec& dst, int first_operand, std::vector<Operand>& storage) {
+    Epilogue epilogue;
+    epilogue.count = static_cast<int>(pick(random, 0, 3));
+    bool summed = false;
+    for (int i = 0; i < epilogue.count; ++i) {
+        PostOp& op = epilogue.ops[i];
+        const std::int64_t kind = pick(random, 0, 9);
+        if (kind == 0 && !summed) {
+            op.kind = PostOp::Kind::sum;
+            summed = true;
+        } else if (kind <= 2) {
+            op.kind = PostOp::Kind::binary;
+            op.binary = static_cast<Binary>(pick(random, 0, 5));
+            std::vector<std::int64_t> dims(dst.dims, dst.dims + dst.rank);
+            const std::int64_t shape = pick(random, 0, 2);  // per channel, full, per image and channel
+            for (std::size_t axis = 0; axis < dims.size(); ++axis) {
+                if ((shape == 0 && axis != 1) || (shape == 2 && axis > 1)) dims[axis] = 1;
+            }
+            op.operand = shape == 1 ? packed_like(dst) : layout(DataType::f32, dims);
+            op.operand_index = first_operand + static_cast<int>(storage.size());
+            storage.push_back(random_operand(random, op.operand, 0.5F, 2.0F));
+        } else {
+            do op.eltwise = static_cast<Eltwise>(pick(random, 0, 17));
+            while (op.eltwise == Eltwise::sqrt || op.eltwise == Eltwise::log || op.eltwise == Eltwise::exp);  // not on all of R
+            op.alpha = op.eltwise == Eltwise::clip ? -0.5F : op.eltwise == Eltwise::hardswish || op.eltwise == Eltwise::hardsigmoid ? 0.2F : 1.1F;
+            op.beta = 0.5F;
+        }
+    }
+    return epilogue;
+}
+
+}  // namespace igata::runtime::test
