@@ -121,7 +121,8 @@ struct Exponent {
     const float u = bounded_exp(-magnitude(x));
     const float w = 1.0F + u;
     const float log1p = log_positive(w) + (u - (w - 1.0F)) / w;
-    return (x > 0.0F ? x : 0.0F * x) + log1p;
+    const float positive = x > 0.0F ? x : 0.0F;
+    return (x == x ? positive : x) + log1p;
 }
 
 [[gnu::always_inline]] inline float erf(float x) {

@@ -204,9 +204,15 @@ public:
     static int preferred_count(const Epilogue& epilogue, const MemorySpec& dst) {
         int count = epilogue.count;
         while (dst.dtype == DataType::f32 && count > 0 && is_slow_inside(epilogue.ops[count - 1])) --count;
+        std::uint32_t seen = 0;
         for (int i = 0; i < count; ++i) {
+            const PostOp& op = epilogue.ops[i];
+            if (op.kind == PostOp::Kind::binary && !is_known_broadcast(op.operand, dst)) return i;
+            if (op.kind != PostOp::Kind::eltwise) continue;
             dnnl::post_ops trial;
-            if (epilogue.ops[i].kind == PostOp::Kind::eltwise && !onednn::append(trial, epilogue.ops[i])) return i;
+            // oneDNN 2.6 applies the first one's alpha and beta to all eltwise post-ops of one algorithm.
+            if ((seen & algorithms(op.eltwise)) != 0 || !onednn::append(trial, op)) return i;
+            seen |= algorithms(op.eltwise);
         }
         return count;
     }
@@ -217,6 +223,25 @@ private:
         int index;
         onednn::Desc desc;
     };
+
+    /// A bit for each of oneDNN's algorithms that stand for this one.
+    static std::uint32_t algorithms(Eltwise eltwise) {
+        const auto bit = [](Eltwise e) { return 1U << static_cast<unsigned>(e); };
+        return eltwise == Eltwise::hardsigmoid ? bit(Eltwise::linear) | bit(Eltwise::clip) : bit(eltwise);
+    }
+
+    /// One element, one per channel or one per result: oneDNN 2.6 mistakes others for these.
+    static bool is_known_broadcast(const MemorySpec& operand, const MemorySpec& dst) {
+        const MemorySpec spec = onednn::with_rank(operand, dst.rank);
+        bool full = true;
+        bool per_channel = true;
+        for (int axis = 0; axis < dst.rank; ++axis) {
+            full = full && spec.dims[axis] == dst.dims[axis];
+            per_channel = per_channel && (axis == 1 || spec.dims[axis] == 1);
+        }
+        const bool has_space = dst.rank == 2 || std::any_of(dst.dims + 2, dst.dims + dst.rank, [](std::int64_t d) { return d > 1; });
+        return (full && has_space) || per_channel;
+    }
 
     static bool is_slow_inside(const PostOp& op) {
         if (op.kind != PostOp::Kind::eltwise) return false;

@@ -13,8 +13,9 @@ double reference_convolution(const ConvolutionSpec& s, Operand& src, Operand& we
     const std::int64_t ic_per_group = s.weights.dims[1];
     const std::int64_t group = oc / (s.dst.dims[1] / s.groups);
     double sum = bias != nullptr ? static_cast<double>(bias->data()[oc]) : 0.0;
-    for_each_index(s.weights, [&](const std::int64_t* w) {
-        if (w[0] != 0) return;
+    MemorySpec one_filter = s.weights;
+    one_filter.dims[0] = 1;
+    for_each_index(one_filter, [&](const std::int64_t* w) {
         std::int64_t at[max_rank] = {index[0], group * ic_per_group + w[1]};
         std::int64_t tap[max_rank] = {oc, w[1]};
         for (int i = 0; i < s.spatial; ++i) {
@@ -84,7 +85,7 @@ enum class Shape : std::uint8_t { any, depthwise, pointwise, single_pixel };
 ConvolutionSpec random_convolution(Random& random, Shape shape, int spatial, std::vector<Operand>& extra) {
     ConvolutionSpec s;
     s.spatial = spatial;
-    s.groups = shape == Shape::depthwise ? pick(random, 1, 70) : pick(random, 0, 3) == 0 && shape == Shape::any ? pick(random, 2, 4) : 1;
+    s.groups = shape == Shape::depthwise ? pick(random, 1, 60) : pick(random, 0, 3) == 0 && shape == Shape::any ? pick(random, 2, 4) : 1;
     const std::int64_t ic = shape == Shape::depthwise ? 1 : pick(random, 1, 40);
     const std::int64_t oc = s.groups * (shape == Shape::depthwise ? pick(random, 1, 8) / 7 + 1 : pick(random, 1, 40));
     std::vector<std::int64_t> src_dims{pick(random, 1, 2), ic * s.groups};
@@ -122,7 +123,7 @@ void fuzz(Shape shape, int spatial, int cases) {
 }
 
 TEST_CASE("a convolution equals its definition") {
-    fuzz(Shape::any, 2, 150);
+    fuzz(Shape::any, 2, 80);
 }
 TEST_CASE("a convolution over one spatial axis equals its definition") {
     fuzz(Shape::any, 1, 40);
@@ -131,11 +132,11 @@ TEST_CASE("a convolution over three spatial axes equals its definition") {
     fuzz(Shape::any, 3, 25);
 }
 TEST_CASE("a depthwise convolution equals its definition") {
-    fuzz(Shape::depthwise, 2, 200);
+    fuzz(Shape::depthwise, 2, 120);
     fuzz(Shape::depthwise, 1, 30);
 }
 TEST_CASE("a 1x1 convolution equals its definition") {
-    fuzz(Shape::pointwise, 2, 100);
+    fuzz(Shape::pointwise, 2, 60);
 }
 TEST_CASE("a convolution of one pixel equals its definition") {
     fuzz(Shape::single_pixel, 2, 60);

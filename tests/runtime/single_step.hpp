@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 #include <random>
 #include <vector>
 
@@ -46,7 +45,8 @@ inline std::size_t span_of(const MemorySpec& spec) {
 }
 
 /// Calls visit(index) for every element, row-major.
-inline void for_each_index(const MemorySpec& spec, const std::function<void(const std::int64_t*)>& visit) {
+template <class Visit>
+void for_each_index(const MemorySpec& spec, const Visit& visit) {
     const std::int64_t count = element_count(spec);
     std::int64_t index[max_rank + 1] = {};
     for (std::int64_t i = 0; i < count; ++i) {
@@ -82,7 +82,7 @@ inline Operand make_operand(const MemorySpec& spec) {
 inline Operand random_operand(Random& random, const MemorySpec& spec, float low = -1.0F, float high = 1.0F) {
     Operand operand = make_operand(spec);
     std::uniform_real_distribution<float> values(low, high);
-    for (std::size_t i = 0; i < span_of(spec); ++i) operand.data()[i] = values(random);
+    for (std::size_t i = 0; i < operand.bytes.size() / sizeof(float); ++i) operand.data()[i] = values(random);
     return operand;
 }
 
@@ -95,7 +95,7 @@ public:
         row.spec = spec;
         row.name = "step";
         for (Operand* operand : operands) row.operands[row.operand_count++] = place(operand);
-        std::memcpy(weights_.get(), pool_.data(), pool_.size());
+        if (!pool_.empty()) std::memcpy(weights_.get(), pool_.data(), pool_.size());
         program_ = std::make_unique<Program>(ProgramSpec{&row, 1, 0, 0}, weights_.get(), threads);
         context_ = std::make_unique<Context>(*program_);
     }
