@@ -72,6 +72,12 @@ View with_axis(View view, std::size_t axis) {
     return view;
 }
 
+View without_axis(View view, std::size_t axis) {
+    view.dims.erase(view.dims.begin() + static_cast<std::ptrdiff_t>(axis));
+    view.strides.erase(view.strides.begin() + static_cast<std::ptrdiff_t>(axis));
+    return view;
+}
+
 View split_axis(View view, std::size_t axis, std::int64_t outer) {
     const std::int64_t inner = view.dims.at(axis) / outer;
     view = with_axis(std::move(view), axis);

@@ -22,6 +22,8 @@ View sliced(View view, std::size_t axis, std::int64_t start, std::int64_t count,
 View expanded(const View& view, const Dims& dims);
 /// An axis of one element more, before `axis`.
 View with_axis(View view, std::size_t axis);
+/// Without an axis of one element.
+View without_axis(View view, std::size_t axis);
 /// The axis divided in two, the outer one of `outer` elements, which must divide it.
 View split_axis(View view, std::size_t axis, std::int64_t outer);
 /// The axes from the largest stride to the smallest.

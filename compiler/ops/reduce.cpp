@@ -5,6 +5,7 @@
 #include "compiler/ir/interpret.hpp"
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/lowering.hpp"
 #include "compiler/ops/rewriting.hpp"
 
 namespace igata {
@@ -146,8 +147,7 @@ void lower_reduce(LowerContext& c, const Row& row) {
     const View source = c.input(0);
     const Dims axes = reduced_axes(c);
     if (element_count(source.dims) == 0) {
-        const Tensor nothing = reduce_exactly(row, Tensor(source.dtype, source.dims), axes);
-        return c.set_output(0, c.constant(nothing.reshaped(c.graph().value(c.node().outputs[0]).type.dims)));
+        return set_constant_output(c, reduce_exactly(row, Tensor(source.dtype, source.dims), axes));
     }
     const DataType accumulator = accumulator_of(row, source.dtype, false);
     const Formula formula = formula_of(row, source.dtype, accumulator, source.dims, axes);
@@ -173,20 +173,17 @@ void lower_log_sum_exp(LowerContext& c) {
     const View source = c.input(0);
     const Dims axes = reduced_axes(c);
     if (element_count(source.dims) == 0) {
-        const Tensor nothing = log_sum_exp(Tensor(source.dtype, source.dims), axes);
-        return c.set_output(0, c.constant(nothing.reshaped(c.graph().value(c.node().outputs[0]).type.dims)));
+        return set_constant_output(c, log_sum_exp(Tensor(source.dtype, source.dims), axes));
     }
-    const DataType wide = source.dtype == DataType::f32 || source.dtype == DataType::f16 || source.dtype == DataType::bf16
-                              ? DataType::f32
-                              : DataType::f64;
-    const auto widened = [&](const char* text) {
+    const DataType wide = is_floating(source.dtype) ? widened(source.dtype) : DataType::f64;
+    const auto of_wide = [&](const char* text) {
         return expr::replace_operands(expr::parse(text), std::vector<ExprPtr>{expr::cast(wide, expr::operand(0))});
     };
     const Dims kept = kept_dims(source.dims, axes);
     const View shift = c.temporary(wide, kept);
     const View sum = c.temporary(wide, kept);
-    c.add_reduce(Reduce::maximum, widened("x0"), {source}, source.dims, axes, shift, wide, finite_maximum());
-    c.add_reduce(Reduce::sum, widened("exp(x0 - x1)"), {source, shift}, source.dims, axes, sum, wide, expr::parse("log(x0)"));
+    c.add_reduce(Reduce::maximum, of_wide("x0"), {source}, source.dims, axes, shift, wide, finite_maximum());
+    c.add_reduce(Reduce::sum, of_wide("exp(x0 - x1)"), {source, shift}, source.dims, axes, sum, wide, expr::parse("log(x0)"));
     const ExprPtr total = expr::parse("x0 + x1");
     c.add_map(wide == source.dtype ? total : expr::cast(source.dtype, total), {sum, shift}, output_with_axes(c, axes));
 }
