@@ -68,6 +68,9 @@ public:
 
     Layouts run() {
         for (const Graph::Input& input : graph_.inputs) fixed(input.value) = row_major_order(rank(input.value));
+        for (const Node& node : graph_.nodes)
+            for (const ValueId out : node.outputs)  // the caller's buffer is row-major
+                if (out != no_value && keeps_order(node) && graph_.is_output(out)) fixed(out) = row_major_order(rank(out));
         for (const Node& node : graph_.nodes) flow_forwards(node);
         for (auto node = graph_.nodes.rbegin(); node != graph_.nodes.rend(); ++node) flow_backwards(*node);
         for (const Node& node : graph_.nodes) flow_forwards(node);

@@ -1,6 +1,7 @@
 #include "compiler/passes/lower_context.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <limits>
 #include <stdexcept>
 
@@ -47,10 +48,14 @@ std::string shared_folder(const Graph& graph) {
     return first == nullptr ? "" : first->substr(0, length);
 }
 
+/// A name that needs no quotes in the text form.
 std::string as_token(std::string_view name) {
     std::string token(name);
-    for (char& c : token)
-        if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_' && c != '/' && c != '.' && c != '-') c = '_';
+    for (char& c : token) {
+        if (c == '/') c = '.';
+        else if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_' && c != '.') c = '_';
+    }
+    if (std::isalpha(static_cast<unsigned char>(token.front())) == 0 && token.front() != '_') token.insert(0, "_");
     return token;
 }
 
