@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ops/elementwise.hpp"
 #include "compiler/passes/lower_context.hpp"
 
 namespace igata {
@@ -21,17 +22,20 @@ namespace {
 /// Axis 0 of every input and output is left open by the model and has the same extent here. The symbols may differ: exporters
 /// name the dims of outputs anew.
 bool is_batched(const Graph& graph) {
+    const auto is_open = [](const std::vector<SymbolicDim>& dims) {
+        return !dims.empty() && (!dims[0].known() || !dims[0].symbol.empty());
+    };
     std::int64_t batch = -1;
     std::string symbol;
     for (const Graph::Input& input : graph.inputs) {
-        if (input.dims.empty() || input.dims[0].known()) return false;
+        if (!is_open(input.dims)) return false;
         const std::int64_t extent = graph.value(input.value).type.dims.at(0);
         if (batch >= 0 && (extent != batch || input.dims[0].symbol != symbol)) return false;
         batch = extent;
         symbol = input.dims[0].symbol;
     }
     for (const Graph::Output& output : graph.outputs) {
-        if (output.dims.empty() || output.dims[0].known()) return false;
+        if (!is_open(output.dims)) return false;
         const Dims& dims = graph.value(output.value).type.dims;
         if (dims.empty() || dims[0] != batch) return false;
     }
@@ -108,16 +112,10 @@ Plan GraphLowering::run() {
 void GraphLowering::lower_node() {
     epilogue_done_ = false;
     const Node& node = *node_;
-    if (node.is_map()) {
-        std::vector<View> inputs;
-        for (std::size_t i = 0; i < node.inputs.size(); ++i) inputs.push_back(input(i));
-        add_map(node.epilogue, inputs, output(0));
-    } else if (const OpDef& op = op_of(node); op.lower) {
+    if (const OpDef& op = op_of(node); op.lower) {
         op.lower(*this);
     } else if (op.expression) {
-        std::vector<View> inputs;
-        for (std::size_t i = 0; i < node.own_input_count(); ++i) inputs.push_back(input(i));
-        add_map(op.expression(graph_, node), inputs, output(0));
+        lower_elementwise(*this);
     } else if (op.is_reshape) {
         set_output(0, reshaped(input(0), graph_.value(node.outputs.at(0)).type.dims));
     } else {

@@ -55,7 +55,7 @@ std::string as_token(std::string_view name) {
         if (c == '/') c = '.';
         else if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_' && c != '.') c = '_';
     }
-    if (std::isalpha(static_cast<unsigned char>(token.front())) == 0 && token.front() != '_') token.insert(0, "_");
+    if (std::isalpha(static_cast<unsigned char>(token.front())) == 0 && token.front() != '_') token.insert(token.begin(), '_');
     return token;
 }
 

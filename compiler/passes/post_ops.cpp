@@ -13,13 +13,14 @@ using runtime::Eltwise;
 using runtime::PostOp;
 using Terms = std::vector<PostOpTerm>;
 
-/// How a composition is written; alpha, beta and the condition are expressions over the pattern's parameters.
+/// How a composition is written; alpha, beta and the margin are expressions over the pattern's parameters. It holds only
+/// where the margin is not negative.
 struct Form {
     const char* pattern;
     Eltwise algorithm;
     const char* alpha = "0";
     const char* beta = "0";
-    const char* condition = "1";
+    const char* margin = "1";
 };
 
 // Wide patterns first: x0 * sigmoid(x0) is a swish before it is anything else.
@@ -32,32 +33,32 @@ constexpr Form forms[] = {
     {"x0 * tanh(max(x0, 0) + log1p(exp(-abs(x0))))", Eltwise::mish},
     {"x0 * max(0, min(1, a * x0 + b))", Eltwise::hardswish, "a", "b"},
     {"x0 * min(1, max(0, a * x0 + b))", Eltwise::hardswish, "a", "b"},
-    {"x0 * min(max(x0 + a, 0), b) / c", Eltwise::hardswish, "1 / c", "a / c", "b == c"},
-    {"x0 * (min(max(x0 + a, 0), b) / c)", Eltwise::hardswish, "1 / c", "a / c", "b == c"},
-    {"x0 * max(min(x0 + a, b), 0) / c", Eltwise::hardswish, "1 / c", "a / c", "b == c"},
-    {"x0 * (max(min(x0 + a, b), 0) / c)", Eltwise::hardswish, "1 / c", "a / c", "b == c"},
-    {"x0 * (min(max(x0 + a, 0), b) * c)", Eltwise::hardswish, "c", "a * c", "abs(b * c - 1) < 0.00001"},
-    {"x0 * min(max(x0 + a, 0), b) * c", Eltwise::hardswish, "c", "a * c", "abs(b * c - 1) < 0.00001"},
+    {"x0 * min(max(x0 + a, 0), b) / c", Eltwise::hardswish, "1 / c", "a / c", "-abs(b - c)"},
+    {"x0 * (min(max(x0 + a, 0), b) / c)", Eltwise::hardswish, "1 / c", "a / c", "-abs(b - c)"},
+    {"x0 * max(min(x0 + a, b), 0) / c", Eltwise::hardswish, "1 / c", "a / c", "-abs(b - c)"},
+    {"x0 * (max(min(x0 + a, b), 0) / c)", Eltwise::hardswish, "1 / c", "a / c", "-abs(b - c)"},
+    {"x0 * (min(max(x0 + a, 0), b) * c)", Eltwise::hardswish, "c", "a * c", "0.00001 - abs(b * c - 1.0)"},
+    {"x0 * min(max(x0 + a, 0), b) * c", Eltwise::hardswish, "c", "a * c", "0.00001 - abs(b * c - 1.0)"},
     {"max(0, min(1, a * x0 + b))", Eltwise::hardsigmoid, "a", "b"},
     {"min(1, max(0, a * x0 + b))", Eltwise::hardsigmoid, "a", "b"},
-    {"min(max(x0 + a, 0), b) / c", Eltwise::hardsigmoid, "1 / c", "a / c", "b == c"},
-    {"h * x0 * (erf(x0 * s) + 1)", Eltwise::gelu_erf, "0", "0", "abs(s * s - 0.5) + abs(h - 0.5) < 0.0001"},
-    {"h * (x0 * (erf(x0 * s) + 1))", Eltwise::gelu_erf, "0", "0", "abs(s * s - 0.5) + abs(h - 0.5) < 0.0001"},
-    {"x0 * (h * (erf(x0 * s) + 1))", Eltwise::gelu_erf, "0", "0", "abs(s * s - 0.5) + abs(h - 0.5) < 0.0001"},
-    {"h * x0 * (erf(x0 / s) + 1)", Eltwise::gelu_erf, "0", "0", "abs(s * s - 2) + abs(h - 0.5) < 0.0001"},
-    {"h * (x0 * (erf(x0 / s) + 1))", Eltwise::gelu_erf, "0", "0", "abs(s * s - 2) + abs(h - 0.5) < 0.0001"},
-    {"x0 * (h * (erf(x0 / s) + 1))", Eltwise::gelu_erf, "0", "0", "abs(s * s - 2) + abs(h - 0.5) < 0.0001"},
+    {"min(max(x0 + a, 0), b) / c", Eltwise::hardsigmoid, "1 / c", "a / c", "-abs(b - c)"},
+    {"h * x0 * (erf(x0 * s) + 1)", Eltwise::gelu_erf, "0", "0", "0.0001 - abs(s * s - 0.5) - abs(h - 0.5)"},
+    {"h * (x0 * (erf(x0 * s) + 1))", Eltwise::gelu_erf, "0", "0", "0.0001 - abs(s * s - 0.5) - abs(h - 0.5)"},
+    {"x0 * (h * (erf(x0 * s) + 1))", Eltwise::gelu_erf, "0", "0", "0.0001 - abs(s * s - 0.5) - abs(h - 0.5)"},
+    {"h * x0 * (erf(x0 / s) + 1)", Eltwise::gelu_erf, "0", "0", "0.0001 - abs(s * s - 2.0) - abs(h - 0.5)"},
+    {"h * (x0 * (erf(x0 / s) + 1))", Eltwise::gelu_erf, "0", "0", "0.0001 - abs(s * s - 2.0) - abs(h - 0.5)"},
+    {"x0 * (h * (erf(x0 / s) + 1))", Eltwise::gelu_erf, "0", "0", "0.0001 - abs(s * s - 2.0) - abs(h - 0.5)"},
     {"h * x0 * (tanh(s * (x0 + c * x0 * x0 * x0)) + 1)", Eltwise::gelu_tanh, "0", "0",
-     "abs(s - 0.7978845) + abs(c - 0.044715) + abs(h - 0.5) < 0.0001"},
+     "0.0001 - abs(s - 0.7978845) - abs(c - 0.044715) - abs(h - 0.5)"},
     {"h * x0 * (tanh(s * (x0 + c * pow(x0, 3))) + 1)", Eltwise::gelu_tanh, "0", "0",
-     "abs(s - 0.7978845) + abs(c - 0.044715) + abs(h - 0.5) < 0.0001"},
+     "0.0001 - abs(s - 0.7978845) - abs(c - 0.044715) - abs(h - 0.5)"},
     {"h * (x0 * (tanh(s * (x0 + c * pow(x0, 3))) + 1))", Eltwise::gelu_tanh, "0", "0",
-     "abs(s - 0.7978845) + abs(c - 0.044715) + abs(h - 0.5) < 0.0001"},
+     "0.0001 - abs(s - 0.7978845) - abs(c - 0.044715) - abs(h - 0.5)"},
     {"sigmoid(x0)", Eltwise::sigmoid},
     {"1 / (exp(-x0) + 1)", Eltwise::sigmoid},
     {"tanh(x0)", Eltwise::tanh},
-    {"min(max(x0, a), b)", Eltwise::clip, "a", "b", "a <= b"},
-    {"max(min(x0, b), a)", Eltwise::clip, "a", "b", "a <= b"},
+    {"min(max(x0, a), b)", Eltwise::clip, "a", "b", "b - a"},
+    {"max(min(x0, b), a)", Eltwise::clip, "a", "b", "b - a"},
     {"max(x0, 0)", Eltwise::relu},
     {"select(x0 < 0, 0, x0)", Eltwise::relu},
     {"select(x0 <= 0, 0, x0)", Eltwise::relu},
@@ -72,6 +73,7 @@ constexpr Form forms[] = {
     {"select(x0 > 0, x0, a * (exp(x0) - 1))", Eltwise::elu, "a"},
     {"select(x0 >= 0, x0, a * (exp(x0) - 1))", Eltwise::elu, "a"},
     {"select(x0 < 0, exp(x0) - 1, x0)", Eltwise::elu, "1"},
+    {"select(x0 > 0, x0, a * exp(x0) - a)", Eltwise::elu, "a"},
     {"max(x0, 0) + log1p(exp(-abs(x0)))", Eltwise::softplus},
     {"log(exp(x0) + 1)", Eltwise::softplus},
     {"log1p(exp(x0))", Eltwise::softplus},
@@ -93,7 +95,7 @@ constexpr Form forms[] = {
 };
 
 struct ParsedForm {
-    ExprPtr pattern, alpha, beta, condition;
+    ExprPtr pattern, alpha, beta, margin;
     Eltwise algorithm;
 };
 
@@ -102,7 +104,7 @@ const std::vector<ParsedForm>& parsed_forms() {
         std::vector<ParsedForm> all;
         for (const Form& form : forms)
             all.push_back({expr::parse(form.pattern), expr::parse(form.alpha), expr::parse(form.beta),
-                           expr::parse(form.condition), form.algorithm});
+                           expr::parse(form.margin), form.algorithm});
         return all;
     }();
     return parsed;
@@ -152,7 +154,7 @@ public:
         if (!expr::uses(e, 0)) return std::nullopt;
         for (const ParsedForm& form : parsed_forms()) {
             const auto match = expr::match(form.pattern, e);
-            if (!match || value_of(form.condition, *match) == 0.0) continue;
+            if (!match || value_of(form.margin, *match) < 0.0) continue;
             if (auto terms = cover(match->operands.at(0))) {
                 terms->push_back(eltwise_term(form.algorithm, value_of(form.alpha, *match), value_of(form.beta, *match)));
                 return terms;
