@@ -7,6 +7,7 @@
 
 #include "compiler/ir/scanner.hpp"
 #include "compiler/ops/op.hpp"
+#include "compiler/passes/compose.hpp"
 
 namespace igata {
 
@@ -29,7 +30,7 @@ public:
                 alike.push_back(&node);
             } else if (budget.take() && redirect(node, **equal)) {
                 changed = true;
-                remarks.done("simplify", node.name, fmt::format("the same as '{}'", (*equal)->name));
+                remarks.done("simplify", label(graph_, node), fmt::format("the same as '{}'", label(graph_, **equal)));
             }
         }
         return changed;

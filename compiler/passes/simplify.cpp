@@ -17,6 +17,7 @@
 #include <fmt/ranges.h>
 
 #include "compiler/ir/scanner.hpp"
+#include "compiler/passes/compose.hpp"
 #include "compiler/passes/fold.hpp"
 #include "compiler/passes/merge_equal.hpp"
 #include "compiler/passes/passes.hpp"
@@ -84,7 +85,7 @@ private:
     }
 
     bool apply(const CompiledRule& rule, NodeIt root) {
-        const std::string name = root->name.empty() ? first_output_name(*root) : root->name;
+        const std::string name = label(graph_, *root);
         const bool applied = match_pattern(rule.pattern, graph_, uses_, *root, [&](const PatternMatch& found) {
             RuleMatch match{graph_, {}, {}, uses_};
             for (std::size_t i = 0; i < found.values.size(); ++i)
@@ -104,10 +105,6 @@ private:
         if (--most_ < 0) throw std::logic_error(fmt::format("simplify does not end; its last rule was {}", rule.rule->name));
         settle(root->name);
         return true;
-    }
-
-    std::string first_output_name(const Node& node) const {
-        return node.outputs.empty() || node.outputs[0] == no_value ? "" : graph_.value(node.outputs[0]).name;
     }
 
     /// Types and folds what is new, names it after the node it replaces, and drops what is dead.
