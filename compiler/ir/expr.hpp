@@ -94,7 +94,7 @@ DataType type_of(const ExprPtr& e, std::span<const DataType> operands);
 ExprPtr typed(const ExprPtr& e, std::span<const DataType> operands, DataType result = DataType::undefined);
 
 /// Folds constants and removes neutral elements where that cannot change a result (x*1, x+0 is kept for -0.0 only if
-/// not floating, select of a constant, cast to the own type, min/max/neg of constants).
+/// not floating, select of a constant, cast to the own type, min/max/neg of constants); a square becomes a product.
 ExprPtr simplify(const ExprPtr& e);
 
 /// Structural matching: `pattern` may hold parameters, which bind to constants, and operands x0, x1, ..., which bind to any

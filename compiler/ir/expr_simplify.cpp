@@ -15,6 +15,21 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 bool is_constant(const ExprPtr& e) { return e->op == ExprOp::constant; }
 bool is_value(const ExprPtr& e, double value) { return is_constant(e) && e->value == value; }
 
+ExprPtr truth(bool value) { return constant(std::int64_t{value ? 1 : 0}); }
+
+template <class T>
+ExprPtr fold_comparison(ExprOp op, T a, T b) {
+    switch (op) {
+        case ExprOp::lt: return truth(a < b);
+        case ExprOp::le: return truth(a <= b);
+        case ExprOp::gt: return truth(a > b);
+        case ExprOp::ge: return truth(a >= b);
+        case ExprOp::eq: return truth(a == b);
+        case ExprOp::ne: return truth(a != b);
+        default: return nullptr;
+    }
+}
+
 /// Integers are folded exactly or not at all: whether 7 / 2 is 3 depends on the type they will meet.
 ExprPtr fold_integers(ExprOp op, std::int64_t a, std::int64_t b) {
     std::int64_t result = 0;
@@ -24,7 +39,7 @@ ExprPtr fold_integers(ExprOp op, std::int64_t a, std::int64_t b) {
         case ExprOp::mul: return __builtin_mul_overflow(a, b, &result) ? nullptr : constant(result);
         case ExprOp::min: return constant(std::min(a, b));
         case ExprOp::max: return constant(std::max(a, b));
-        default: return nullptr;
+        default: return fold_comparison(op, a, b);
     }
 }
 
@@ -37,7 +52,7 @@ ExprPtr fold_reals(ExprOp op, double a, double b) {
         case ExprOp::min: return std::isnan(a) || std::isnan(b) ? nullptr : constant(std::min(a, b));
         case ExprOp::max: return std::isnan(a) || std::isnan(b) ? nullptr : constant(std::max(a, b));
         case ExprOp::pow: return constant(std::pow(a, b));
-        default: return nullptr;
+        default: return fold_comparison(op, a, b);
     }
 }
 
@@ -80,8 +95,10 @@ ExprPtr fold_binary(const Expr& e) {
         case ExprOp::mul:
             if (is_value(a, 1)) return b;
             return is_value(b, 1) ? a : nullptr;
-        case ExprOp::div:
-        case ExprOp::pow: return is_value(b, 1) ? a : nullptr;
+        case ExprOp::div: return is_value(b, 1) ? a : nullptr;
+        case ExprOp::pow:
+            if (is_value(b, 2)) return make(ExprOp::mul, {a, a});
+            return is_value(b, 1) ? a : nullptr;
         case ExprOp::sub: return is_value(b, 0) && !std::signbit(b->value) ? a : nullptr;
         case ExprOp::add: return is_value(b, 0) && std::signbit(b->value) ? a : nullptr;
         case ExprOp::min:
