@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "compiler/passes/fill_dim.hpp"
 #include "compiler/passes/passes.hpp"
 
 namespace igata {
@@ -44,7 +45,7 @@ public:
         for (Graph::Output& output : graph_.outputs)
             for (SymbolicDim& dim : output.dims)
                 if (const auto found = symbols_.find(dim.symbol); is_shared(dim) && found != symbols_.end())
-                    dim.value = found->second;
+                    fill_dim(dim, found->second);
     }
 
 private:
@@ -96,14 +97,14 @@ private:
         if (dim.known()) return;
         if (dim.symbol.empty()) dim.symbol.assign(1, '?');  // a dim with a symbol was left open by the model
         if (const auto found = axes_.find({input, axis}); found != axes_.end()) {
-            dim.value = found->second;
+            fill_dim(dim, found->second);
         } else if (const auto symbol = symbols_.find(dim.symbol); is_shared(dim) && symbol != symbols_.end()) {
-            dim.value = symbol->second;
+            fill_dim(dim, symbol->second);
         } else if (axis == 0) {
             remarks_.done("bind_dims", place_name(input, axis),
                           fmt::format("unbound batch dim {}is taken as 1", is_shared(dim) ? "'" + dim.symbol + "' " : ""));
             if (is_shared(dim)) symbols_.emplace(dim.symbol, 1);
-            dim.value = 1;
+            fill_dim(dim, 1);
         } else {
             unbound_.push_back({input, axis});
         }

@@ -8,6 +8,7 @@
 
 #include "compiler/ops/op.hpp"
 #include "compiler/passes/fold.hpp"
+#include "compiler/passes/fill_dim.hpp"
 #include "compiler/passes/passes.hpp"
 
 namespace igata {
@@ -25,8 +26,8 @@ void correct_declared_dims(Graph& graph, Remarks& remarks) {
             remarks.refused("infer_types", output.name,
                             fmt::format("the model declares another shape for output '{}' than it computes, {}",
                                         output.name, to_string(type)));
-        output.dims.clear();
-        for (const std::int64_t dim : type.dims) output.dims.push_back({dim, ""});
+        output.dims.resize(type.dims.size(), {0, ""});
+        for (std::size_t i = 0; i < type.dims.size(); ++i) fill_dim(output.dims[i], type.dims[i]);
     }
 }
 
