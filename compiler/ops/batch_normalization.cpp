@@ -1,5 +1,7 @@
-// BatchNormalization. With constant parameters it is an affine map per channel, `x * a + b`.
+// BatchNormalization. With constant parameters it is an affine map per channel:
+//     y = BatchNormalization(x, scale, bias, mean, variance)   =>  m = Mul(x, a)  y = Add(m, b)
 #include "compiler/ops/moments.hpp"
+#include "compiler/ops/rewriting.hpp"
 
 namespace igata {
 namespace {
@@ -101,6 +103,29 @@ void raise_batch_normalization(Graph&, NodeIt node) {
     node->attrs.erase("is_test");
 }
 
+std::optional<std::string> to_affine(RuleMatch& m) {
+    const Node& node = m.node("y");
+    if (is_training(node.attrs)) return "it is in training mode";
+    for (const char* name : {"scale", "bias", "mean", "variance"})
+        if (m.constant(name) == nullptr) return std::string("its ") + name + " is not constant";
+    const ValueType type = m.type("x");
+    std::vector<double> factor = m.constant("scale")->to_f64();
+    std::vector<double> addend = m.constant("bias")->to_f64();
+    const auto mean = m.constant("mean")->to_f64();
+    const auto variance = m.constant("variance")->to_f64();
+    for (std::size_t c = 0; c < factor.size(); ++c) {
+        factor[c] /= std::sqrt(variance[c] + epsilon_of(node.attrs));
+        addend[c] -= mean[c] * factor[c];
+    }
+    Dims dims(std::max<std::size_t>(type.dims.size() - 1, 1), 1);
+    dims[0] = static_cast<std::int64_t>(factor.size());
+    const auto parameter = [&](const char* name, const std::vector<double>& values) {
+        return m.graph.add_constant(name, Tensor::of(dims, values).cast(type.dtype));
+    };
+    const ValueId scaled = insert_node(m.graph, m.at("y"), "Mul", {m["x"], parameter("factor", factor)});
+    return replace(m, m["y"], insert_node(m.graph, m.at("y"), "Add", {scaled, parameter("addend", addend)}));
+}
+
 }  // namespace
 
 void register_batch_normalization(Registry& registry) {
@@ -110,6 +135,7 @@ void register_batch_normalization(Registry& registry) {
                                         {"is_test", AttrKind::integer}, {"momentum", AttrKind::real},
                                         {"spatial", AttrKind::integer}, {"training_mode", AttrKind::integer}});
     batch.max_outputs = 5;
+    batch.rules = {{"batch-normalization-to-affine", "y = BatchNormalization(x, scale, bias, mean, variance)", to_affine}};
     batch.raise = raise_batch_normalization;
     registry.add(std::move(batch));
 }

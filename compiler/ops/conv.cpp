@@ -2,6 +2,8 @@
 #include <Eigen/Core>
 
 #include "compiler/ops/op.hpp"
+#include "compiler/ops/rules/fold_affine.hpp"
+#include "compiler/ops/rules/fold_pad.hpp"
 #include "compiler/ops/widen.hpp"
 #include "compiler/ops/window.hpp"
 
@@ -162,6 +164,8 @@ void register_conv(Registry& registry) {
     conv.eval = widened<eval_conv>;
     conv.lower = lower_conv;
     conv.takes_epilogue = true;
+    add_conv_pad_rules(conv.rules);
+    add_conv_affine_rules(conv.rules);
     registry.add(std::move(conv));
 }
 

@@ -3,6 +3,7 @@
 
 #include "compiler/ir/interpret.hpp"
 #include "compiler/ops/op.hpp"
+#include "compiler/ops/rules/fold_affine.hpp"
 #include "compiler/ops/widen.hpp"
 
 namespace igata {
@@ -301,6 +302,7 @@ void register_matmul(Registry& registry) {
     gemm.eval = widened<eval_gemm>;
     gemm.lower = lower_gemm;
     gemm.takes_epilogue = true;
+    add_matmul_affine_rules(gemm.rules);
     registry.add(std::move(gemm));
 }
 

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "compiler/ops/op.hpp"
+#include "compiler/ops/rules/fold_pad.hpp"
 #include "compiler/ops/widen.hpp"
 #include "compiler/ops/window.hpp"
 
@@ -324,6 +325,7 @@ void register_pooling(Registry& registry) {
     registry.add(std::move(max));
 
     OpDef average = define("AveragePool", infer_pool, widened<eval_average_pool>, lower_average_pool);
+    add_pooling_pad_rules(average.rules);
     average.attrs = window_attrs({{"count_include_pad", AttrKind::integer}});
     registry.add(std::move(average));
 
