@@ -36,9 +36,12 @@ inline void check_cases(const std::vector<Case>& cases) {
     for (const Case& c : cases) {
         CAPTURE(c.name);
         const Graph graph = typed_graph(c.graph);
-        const std::vector<Tensor> results = evaluate(graph, ramps(graph));
-        REQUIRE(results.size() == c.outputs.size());
-        for (std::size_t i = 0; i < results.size(); ++i) check_values(results[i], c.outputs[i]);
+        for (const bool planned : {false, true}) {
+            CAPTURE(planned);
+            const std::vector<Tensor> results = planned ? run_plan(graph, ramps(graph)) : evaluate(graph, ramps(graph));
+            REQUIRE(results.size() == c.outputs.size());
+            for (std::size_t i = 0; i < results.size(); ++i) check_values(results[i], c.outputs[i]);
+        }
     }
 }
 

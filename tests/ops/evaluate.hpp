@@ -1,10 +1,11 @@
-// Runs a graph in the text form with the operators' reference semantics.
+// Runs a graph in the text form: with the operators' reference semantics, or as a plan.
 #pragma once
 
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "compiler/driver/plan_engine.hpp"
 #include "compiler/ir/text.hpp"
 #include "compiler/ops/op.hpp"
 #include "compiler/passes/passes.hpp"
@@ -52,6 +53,17 @@ inline std::vector<Tensor> ramps(const Graph& graph) {
         inputs.push_back(ramp(type.dtype, type.dims));
     }
     return inputs;
+}
+
+/// Every node lowered by its operator, nothing fused.
+inline std::vector<Tensor> run_plan(const Graph& graph, const std::vector<Tensor>& inputs) {
+    Remarks remarks;
+    Plan plan = lower(graph, assign_layouts(graph), remarks);
+    schedule(plan);
+    plan_memory(plan);
+    pool_weights(plan);
+    verify(plan);
+    return PlanEngine(plan).run(inputs);
 }
 
 }  // namespace igata
