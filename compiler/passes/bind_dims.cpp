@@ -95,7 +95,6 @@ private:
     void set(std::size_t input, std::size_t axis) {
         SymbolicDim& dim = graph_.inputs[input].dims[axis];
         if (dim.known()) return;
-        if (dim.symbol.empty()) dim.symbol.assign(1, '?');  // a dim with a symbol was left open by the model
         if (const auto found = axes_.find({input, axis}); found != axes_.end()) {
             fill_dim(dim, found->second);
         } else if (const auto symbol = symbols_.find(dim.symbol); is_shared(dim) && symbol != symbols_.end()) {
