@@ -42,7 +42,7 @@ TEST_CASE("random networks compute the same fused and unfused") {
             std::count_if(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) { return node.has_epilogue(); }));
     }
     MESSAGE(before << " nodes became " << after << ", " << epilogues << " with an epilogue");
-    CHECK(after * 2 < before);
+    CHECK(after * 10 < before * 7);
     CHECK(epilogues > 600);
 }
 
