@@ -128,7 +128,9 @@ private:
 std::string print_declared(const std::vector<SymbolicDim>& dims) {
     std::vector<std::string> texts;
     for (const SymbolicDim& dim : dims)
-        texts.push_back(dim.known() ? std::to_string(dim.value) : dim.symbol.empty() ? "?" : print_name(dim.symbol));
+        texts.push_back(dim.symbol == "?" || (dim.symbol.empty() && !dim.known()) ? "?"
+                        : dim.symbol.empty()                                      ? std::to_string(dim.value)
+                                                                                  : print_name(dim.symbol));
     return fmt::format("[{}]", fmt::join(texts, ","));
 }
 
