@@ -99,6 +99,7 @@ OpDef reshape_op() {
         node->attrs.erase("consumed_inputs");
     };
     add_reshape_rules(op.rules);
+    add_sink_reshape_rules(op.rules);
     return op;
 }
 

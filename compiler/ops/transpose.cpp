@@ -39,6 +39,7 @@ OpDef transpose_op() {
         c.set_output(0, transposed(view, transpose_perm(c.node(), view.dims.size())));
     };
     add_transpose_rules(op.rules);
+    add_sink_transpose_rules(op.rules);
     return op;
 }
 
