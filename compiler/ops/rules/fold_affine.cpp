@@ -52,7 +52,8 @@ std::optional<Affine> affine_of(RuleMatch& m, const std::string& y, const std::s
         if (node.op == "Mul") affine.scale[i] = value;
         else if (node.op == "Div" && !k_first) affine.scale[i] = 1 / value;
         else if (node.op == "Add") affine.shift[i] = value;
-        else if (node.op == "Sub") (k_first ? affine.scale[i] = -1 : 1.0), affine.shift[i] = k_first ? value : -value;
+        else if (node.op == "Sub" && !k_first) affine.shift[i] = -value;
+        else if (node.op == "Sub") affine.scale[i] = -1, affine.shift[i] = value;
         else return std::nullopt;
         if (!std::isfinite(affine.scale[i]) || !std::isfinite(affine.shift[i])) return std::nullopt;
     }
@@ -149,8 +150,7 @@ std::optional<std::string> fold_after_matmul(RuleMatch& m) {
     if (!affine || (!gemm && affine->has_shift())) return not_worth_it();
     const Tensor* bias = gemm ? m.constant("b") : nullptr;
     const auto columns = as_index(m.type("c").dims.back());
-    if (gemm && m["b"] != no_value && (bias == nullptr || (bias->count() != 1 && !(bias->dims().back() == as_dim(columns) && as_index(bias->count()) == columns))))
-        return not_worth_it();
+    if (gemm && m["b"] != no_value && (bias == nullptr || !per_channel(*bias, m.type("c"), rank - 1))) return not_worth_it();
     if (!m.used_once("c")) return "the product has other readers";
     const bool transposed = product.attrs.get_int("transB", 0) != 0;
     const auto rows = as_index(weights->count()) / std::max<std::size_t>(columns, 1);
@@ -171,16 +171,17 @@ std::optional<std::string> fold_after_matmul(RuleMatch& m) {
 }  // namespace
 
 void add_conv_affine_rules(std::vector<Rule>& rules) {
-    const std::string conv = "k = constant  c = Conv(x, w, b)  ";
-    rules.push_back({"fold-affine-after-conv", conv + "y = Mul|Add|Sub|Div(c, k)", fold_after_conv});
-    rules.push_back({"fold-subtraction-from-constant-after-conv", conv + "y = Sub(k, c)", fold_after_conv});
-    rules.push_back({"fold-affine-before-conv", "k = constant  s = Mul|Add|Sub|Div(x, k)  y = Conv(s, w, b)", fold_before_conv});
-    rules.push_back({"fold-subtraction-from-constant-before-conv", "k = constant  s = Sub(k, x)  y = Conv(s, w, b)", fold_before_conv});
+    for (const std::string y : {"Mul|Add(c, k)", "Div|Sub(c, k)", "Sub(k, c)"})
+        rules.push_back({"fold-affine-after-conv", "k = constant  c = Conv(x, w, b)  y = " + y, fold_after_conv});
+    for (const std::string s : {"Mul|Add(x, k)", "Div|Sub(x, k)", "Sub(k, x)"})
+        rules.push_back({"fold-affine-before-conv", "k = constant  s = " + s + "  y = Conv(s, w, b)", fold_before_conv});
 }
 
 void add_matmul_affine_rules(std::vector<Rule>& rules) {
-    rules.push_back({"fold-affine-after-gemm", "k = constant  c = Gemm(x, w, b)  y = Mul|Add|Sub|Div(c, k)", fold_after_matmul});
-    rules.push_back({"fold-scale-after-matmul", "k = constant  c = MatMul(x, w)  y = Mul|Div(c, k)", fold_after_matmul});
+    for (const std::string y : {"Mul|Add(c, k)", "Div|Sub(c, k)", "Sub(k, c)"})
+        rules.push_back({"fold-affine-after-gemm", "k = constant  c = Gemm(x, w, b)  y = " + y, fold_after_matmul});
+    for (const std::string y : {"Mul(c, k)", "Div(c, k)"})
+        rules.push_back({"fold-scale-after-matmul", "k = constant  c = MatMul(x, w)  y = " + y, fold_after_matmul});
 }
 
 }  // namespace igata
