@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "runtime/depthwise.hpp"
 #include "runtime/epilogue.hpp"
 #include "runtime/onednn.hpp"
 #include "runtime/operation.hpp"
@@ -52,6 +53,7 @@ inline dnnl::convolution_forward::primitive_desc choose_convolution(const dnnl::
 
 /// Throws dnnl::error or std::runtime_error if there is no implementation.
 inline std::unique_ptr<Operation> make_operation(const Builder& builder, const ConvolutionSpec& spec) {
+    if (DepthwiseConvolution::fits(builder, spec)) return make_depthwise(builder, spec);
     enum Operand : int { src, weights, bias, dst };
     return make_with_epilogue(spec.epilogue, dst, spec.dst, [&](const InsideOps& ops, const MemorySpec& result) {
         const auto pd = choose_convolution(builder.engine, spec, result, ops.attr());

@@ -53,9 +53,9 @@ struct Exponent {
     return {from_bits((to_bits(shifted) << 23) + 0x3f800000), p};
 }
 
-/// Saturates at exp(-87) and exp(88): for use inside quotients.
+/// Saturates at exp(-87) and exp(87), so that neither it nor its reciprocal is subnormal, which would be slow.
 [[gnu::always_inline]] inline float bounded_exp(float x) {
-    const Exponent e = split_exp(clamp(x, -87.0F, 88.0F));
+    const Exponent e = split_exp(clamp(x, -87.0F, 87.0F));
     return e.power * e.rest + e.power;
 }
 
@@ -66,7 +66,7 @@ struct Exponent {
 }
 
 [[gnu::always_inline]] inline float expm1(float x) {
-    const Exponent e = split_exp(clamp(x, -87.0F, 88.0F));
+    const Exponent e = split_exp(clamp(x, -87.0F, 87.0F));
     return e.power * e.rest + (e.power - 1.0F);
 }
 
