@@ -1,0 +1,178 @@
+#include <doctest/doctest.h>
+#include <atomic>
+#include <thread>
+
+#include "tests/runtime/allocation_count.hpp"
+#include "tests/runtime/single_step.hpp"
+
+namespace igata::runtime::test {
+namespace {
+
+constexpr std::int64_t channels = 24;
+constexpr std::int64_t size = 12;
+
+struct Scale {
+    std::int64_t row;
+};
+
+/// Loop code as the emitter would write it: dst = src * 2, a row an iteration.
+void double_rows(const void* state, std::byte* const* operands, std::int64_t begin, std::int64_t end) {
+    const std::int64_t row = static_cast<const Scale*>(state)->row;
+    for (std::int64_t i = begin * row; i < end * row; ++i) {
+        reinterpret_cast<float*>(operands[1])[i] = reinterpret_cast<const float*>(operands[0])[i] * 2.0F;
+    }
+}
+
+/// input -> convolution+swish -> depthwise -> loop -> convolution with residual -> max pool -> output, on an arena.
+class Network {
+public:
+    Network() : weights_(sizeof(float) * 4096) {
+        const MemorySpec image = layout(DataType::f32, {1, channels, size, size}, channels_last(4));
+        constexpr std::int64_t bytes = channels * size * size * 4;
+        for (int i = 0; i < 4096; ++i) reinterpret_cast<float*>(weights_.get())[i] = static_cast<float>(i % 17 - 8) * 0.01F;
+
+        pointwise_.src = pointwise_.dst = image;
+        pointwise_.weights = layout(DataType::f32, {channels, channels, 1, 1});
+        pointwise_.epilogue.count = 1;
+        pointwise_.epilogue.ops[0].eltwise = Eltwise::swish;
+        pointwise_.epilogue.ops[0].alpha = 1.0F;
+        residual_ = pointwise_;
+        residual_.epilogue.ops[0].kind = PostOp::Kind::sum;
+        depthwise_ = pointwise_;
+        depthwise_.groups = channels;
+        depthwise_.weights = layout(DataType::f32, {channels, 1, 3, 3});
+        for (int i = 0; i < 2; ++i) depthwise_.pads_begin[i] = depthwise_.pads_end[i] = 1;
+        loop_ = {double_rows, &scale_, size, channels * size * size};
+        pool_.src = image;
+        pool_.dst = layout(DataType::f32, {1, channels, size, size}, channels_last(4));
+
+        const OperandSpec none;
+        const OperandSpec first{Space::arena, 0, 0};
+        const OperandSpec second{Space::arena, 0, bytes};
+        const OperandSpec weights{Space::weights, 0, 0};
+        add(StepKind::convolution, &pointwise_, {{Space::input, 0, 0}, weights, none, first});
+        add(StepKind::convolution, &depthwise_, {first, weights, none, second});
+        add(StepKind::loop, &loop_, {second, second});
+        add(StepKind::convolution, &residual_, {second, weights, none, first});
+        add(StepKind::pooling, &pool_, {first, {Space::output, 0, 0}});
+        spec_ = {steps_.data(), static_cast<int>(steps_.size()), 2 * bytes, 4096 * 4};
+    }
+
+    const ProgramSpec& spec() const { return spec_; }
+    const std::byte* weights() const { return weights_.get(); }
+
+private:
+    void add(StepKind kind, const void* spec, const std::vector<OperandSpec>& operands) {
+        StepSpec row;
+        row.kind = kind;
+        row.spec = spec;
+        row.name = "step";
+        row.operand_count = static_cast<int>(operands.size());
+        std::copy(operands.begin(), operands.end(), row.operands);
+        steps_.push_back(row);
+    }
+
+    AlignedMemory weights_;
+    ConvolutionSpec pointwise_, depthwise_, residual_;
+    PoolingSpec pool_;
+    Scale scale_{channels * size};
+    LoopSpec loop_;
+    std::vector<StepSpec> steps_;
+    ProgramSpec spec_;
+};
+
+std::vector<float> image_of(int seed) {
+    Random random(static_cast<unsigned>(seed));
+    std::vector<float> image(channels * size * size);
+    for (float& value : image) value = std::uniform_real_distribution<float>(-1.0F, 1.0F)(random);
+    return image;
+}
+
+std::vector<float> run(Context& context, const std::vector<float>& image) {
+    std::vector<float> result(image.size());
+    const void* input = image.data();
+    void* output = result.data();
+    context.run(&input, &output);
+    return result;
+}
+
+TEST_CASE("contexts of one program run at the same time, with equal results") {
+    const Network network;
+    const Program program(network.spec(), network.weights(), 1);
+    std::vector<std::vector<float>> expected;
+    {
+        Context context(program);
+        for (int i = 0; i < 8; ++i) expected.push_back(run(context, image_of(i)));
+    }
+    CHECK(expected[0] != expected[1]);
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+        threads.emplace_back([&] {
+            Context context(program);
+            for (int i = 0; i < 200; ++i) {
+                if (run(context, image_of(i % 8)) != expected[static_cast<std::size_t>(i % 8)]) ++wrong;
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("two threads compute what one does") {
+    const Network network;
+    const Program one(network.spec(), network.weights(), 1);
+    const Program two(network.spec(), network.weights(), 2);
+    Context first(one);
+    Context second(two);
+    const std::vector<float> a = run(first, image_of(1));
+    const std::vector<float> b = run(second, image_of(1));
+    for (std::size_t i = 0; i < a.size(); ++i) CHECK(b[i] == doctest::Approx(a[i]).epsilon(1e-5));
+}
+
+TEST_CASE("a run leaves the caller's number of threads alone") {
+    const int before = max_threads();
+    const Network network;
+    const Program program(network.spec(), network.weights(), before + 1);
+    CHECK(program.threads() == before + 1);
+    CHECK(max_threads() == before);
+    Context context(program);
+    run(context, image_of(1));
+    CHECK(max_threads() == before);
+}
+
+TEST_CASE("a run allocates nothing") {
+    if (!counts_allocations) return;  // the sanitizers have an allocator of their own
+    const Network network;
+    const Program program(network.spec(), network.weights(), 1);
+    Context context(program);
+    const std::vector<float> image = image_of(1);
+    std::vector<float> result(image.size());
+    const void* input = image.data();
+    void* output = result.data();
+    start_counting();
+    context.run(&input, &output);
+    context.run(&input, &output);
+    const Allocations allocations = stop_counting();
+    CHECK(allocations.own == 0);
+    MESSAGE("allocations inside oneDNN: " << allocations.library);
+    start_counting();
+    run(context, image);
+    CHECK(stop_counting().own == 1);  // the result's vector: so the counter counts
+}
+
+TEST_CASE("a step that cannot be made is named") {
+    ConvolutionSpec spec;
+    spec.src = layout(DataType::i64, {1, 2, 3, 3});
+    spec.weights = layout(DataType::i64, {2, 2, 1, 1});
+    spec.dst = spec.src;
+    StepSpec row;
+    row.kind = StepKind::convolution;
+    row.spec = &spec;
+    row.name = "block1/conv";
+    CHECK_THROWS_WITH_AS(Program(ProgramSpec{&row, 1, 0, 0}, nullptr), "step 'block1/conv': oneDNN has no such element type",
+                         std::runtime_error);
+}
+
+}  // namespace
+}  // namespace igata::runtime::test
