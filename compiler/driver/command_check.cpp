@@ -1,0 +1,97 @@
+#include <cmath>
+#include <random>
+
+#include <fmt/format.h>
+
+#include "compiler/driver/data_set.hpp"
+#include "compiler/driver/driver.hpp"
+#include "compiler/driver/interpreter.hpp"
+
+namespace igata {
+
+namespace {
+
+/// Reals in [-1, 1]; integers, which are often indices or axes, 0 or 1.
+Tensor random_tensor(const ValueType& type, std::mt19937& random) {
+    Tensor tensor(type.dtype, type.dims);
+    visit_dtype(type.dtype, [&]<class T>() {
+        for (T& value : tensor.mutable_values<T>()) {
+            const auto bits = static_cast<std::int32_t>(random() >> 8U);
+            if constexpr (std::is_same_v<T, bool>) value = bits % 2 == 0;
+            else if constexpr (std::is_integral_v<T>) value = static_cast<T>(bits % 2);
+            else value = T(static_cast<float>(bits) * 0x1p-23F - 1.0F);
+        }
+    });
+    return tensor;
+}
+
+/// Interprets the graph after each pass and compares with the first result.
+class PassChecker {
+public:
+    void after(const std::string& pass, const Graph& graph) {
+        if (!typed(graph) || !culprit_.empty()) return;
+        if (inputs_.empty()) {
+            std::mt19937 random(1);
+            for (const Graph::Input& input : graph.inputs)
+                inputs_.push_back(random_tensor(graph.value(input.value).type, random));
+            expected_ = interpret(graph, inputs_);
+            fmt::print("{:<18} reference\n", pass);
+            return;
+        }
+        const auto results = interpret(graph, inputs_);
+        double largest = 0.0;
+        for (std::size_t i = 0; i < results.size(); ++i) {
+            const Difference difference = compare(results[i], expected_[i], {1e-3, 1e-3 * magnitude(expected_[i])});
+            largest = std::max(largest, difference.absolute);
+            if (difference.fine() || !culprit_.empty()) continue;
+            culprit_ = fmt::format("{} changed output '{}': {}", pass, graph.outputs[i].name,
+                                   difference.wrong.empty()
+                                       ? fmt::format("largest error {:.3g} absolute, {:.3g} relative", difference.absolute,
+                                                     difference.relative)
+                                       : difference.wrong);
+        }
+        fmt::print("{:<18} largest error {:.3g}\n", pass, largest);
+    }
+    const std::string& culprit() const { return culprit_; }
+
+private:
+    static bool typed(const Graph& graph) {
+        for (const Graph::Output& output : graph.outputs)
+            if (!graph.value(output.value).type.known()) return false;
+        return true;
+    }
+    static double magnitude(const Tensor& tensor) {
+        double largest = 0.0;
+        for (const double value : tensor.to_f64())
+            if (std::isfinite(value)) largest = std::max(largest, std::abs(value));
+        return largest;
+    }
+
+    std::vector<Tensor> inputs_;
+    std::vector<Tensor> expected_;
+    std::string culprit_;
+};
+
+}  // namespace
+
+ExitCode command_check(const CheckFlags& flags) {
+    Remarks remarks;
+    Graph graph = load_model(flags.model, remarks);
+    const std::size_t nodes = graph.nodes.size();
+    PassChecker checker;
+    if (flags.passes) {
+        PipelineFlags pipeline = flags.pipeline;
+        pipeline.after = [&](const std::string& pass, const Graph& now) { checker.after(pass, now); };
+        (void)run_pipeline(flags.model, std::move(graph), pipeline, parse_single_bindings(flags.pipeline.bind), remarks);
+    }
+    print_remarks(flags.pipeline, remarks);
+    if (!checker.culprit().empty()) {
+        fmt::print("{}\n", checker.culprit());
+        return ExitCode::mismatch;
+    }
+    fmt::print("{}: all {} nodes are supported{}\n", flags.model.string(), nodes,
+               flags.passes ? ", and no pass changes a result" : "");
+    return ExitCode::fine;
+}
+
+}  // namespace igata

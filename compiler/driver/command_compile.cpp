@@ -1,0 +1,34 @@
+#include <fmt/format.h>
+
+#include "compiler/driver/driver.hpp"
+#include "compiler/emit/emitter.hpp"
+#include "compiler/emit/names.hpp"
+
+namespace igata {
+
+namespace {
+
+EmitOptions::Weights weights_from_name(const std::string& name) {
+    for (const auto weights : {EmitOptions::Weights::literal, EmitOptions::Weights::incbin, EmitOptions::Weights::file})
+        if (name == name_of(weights)) return weights;
+    throw Error(ExitCode::usage, fmt::format("--weights {}: there are literal, incbin and file", name));
+}
+
+}  // namespace
+
+ExitCode command_compile(const CompileFlags& flags) {
+    const Bindings bindings = parse_single_bindings(flags.pipeline.bind);
+    const EmitOptions options{flags.name.empty() ? to_identifier(flags.model.stem().string()) : flags.name,
+                              weights_from_name(flags.weights)};
+    Remarks remarks;
+    Graph graph = load_model(flags.model, remarks);
+    const PipelineResult result = run_pipeline(flags.model, std::move(graph), flags.pipeline, bindings, remarks);
+    print_remarks(flags.pipeline, remarks);
+    if (!flags.pipeline.stop_after.empty()) return ExitCode::fine;
+    std::vector<std::pair<std::string, std::string>> files;
+    for (EmittedFile& file : emit(result.plan, options, remarks)) files.emplace_back(file.path, std::move(file.bytes));
+    write_files(flags.folder, files);
+    return ExitCode::fine;
+}
+
+}  // namespace igata

@@ -1,0 +1,83 @@
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "compiler/driver/data_set.hpp"
+#include "compiler/driver/driver.hpp"
+
+namespace igata {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Verdict {
+    enum { passed, failed, skipped } kind = passed;
+    std::string reason;
+};
+
+/// Folders with a model.onnx and recorded data, in the order of their paths.
+std::vector<fs::path> find_cases(const fs::path& root, const std::string& filter) {
+    if (!fs::is_directory(root)) throw BadInput(fmt::format("{}: no such folder", root.string()));
+    std::vector<fs::path> cases;
+    for (const auto& entry : fs::recursive_directory_iterator(root)) {
+        if (entry.path().filename() != "model.onnx") continue;
+        const fs::path folder = entry.path().parent_path();
+        if (folder.string().find(filter) != std::string::npos && !find_data_sets(folder).empty()) cases.push_back(folder);
+    }
+    std::sort(cases.begin(), cases.end());
+    return cases;
+}
+
+Verdict replay_case(const fs::path& folder, const ConformanceFlags& flags) {
+    Remarks remarks;
+    const Graph graph = load_model(folder / "model.onnx", remarks);
+    Replay replay(flags.engine, graph);
+    for (const auto& data : find_data_sets(folder)) {
+        const DataSet set = read_data_set(data, graph);
+        const auto results = replay.run(set.inputs);
+        for (std::size_t i = 0; i < results.size(); ++i) {
+            if (set.outputs[i].empty()) continue;
+            const Difference difference = compare(results[i], set.outputs[i], {flags.rtol, flags.atol});
+            const std::string where = fmt::format("{}: output '{}'", set.name, graph.outputs[i].name);
+            if (!difference.wrong.empty()) return {Verdict::failed, fmt::format("{} {}", where, difference.wrong)};
+            if (!difference.fine())
+                return {Verdict::failed, fmt::format("{}: {} of {} elements beyond tolerance, largest error {:.3g}", where,
+                                                     difference.beyond, set.outputs[i].count(), difference.absolute)};
+        }
+    }
+    return {Verdict::passed, ""};
+}
+
+Verdict judge(const fs::path& folder, const ConformanceFlags& flags) {
+    try {
+        return replay_case(folder, flags);
+    } catch (const Error& error) {
+        return {error.code() == ExitCode::unsupported ? Verdict::skipped : Verdict::failed, error.what()};
+    } catch (const std::exception& error) {
+        return {Verdict::failed, error.what()};
+    }
+}
+
+}  // namespace
+
+ExitCode command_conformance(const ConformanceFlags& flags) {
+    const char* const words[] = {"passed", "failed", "skipped"};
+    std::map<int, int> counts;
+    for (const fs::path& folder : find_cases(flags.folder, flags.filter)) {
+        Verdict verdict = judge(folder, flags);
+        ++counts[verdict.kind];
+        if (const std::string prefix = (folder / "model.onnx").string() + ": "; verdict.reason.starts_with(prefix))
+            verdict.reason.erase(0, prefix.size());
+        std::replace(verdict.reason.begin(), verdict.reason.end(), '\n', ' ');
+        if (flags.list || verdict.kind == Verdict::failed)
+            fmt::print("{:<8}{}{}{}\n", words[verdict.kind], fs::relative(folder, flags.folder).string(),
+                       verdict.reason.empty() ? "" : ": ", verdict.reason);
+    }
+    fmt::print("{} passed, {} failed, {} skipped\n", counts[Verdict::passed], counts[Verdict::failed],
+               counts[Verdict::skipped]);
+    return counts[Verdict::failed] == 0 ? ExitCode::fine : ExitCode::mismatch;
+}
+
+}  // namespace igata

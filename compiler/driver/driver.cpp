@@ -1,0 +1,125 @@
+#include "compiler/driver/driver.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <system_error>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "compiler/frontend/onnx_import.hpp"
+
+namespace igata {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class F>
+auto naming(const fs::path& file, F&& f) {
+    try {
+        return f();
+    } catch (const Error& error) {
+        throw Error(error.code(), fmt::format("{}: {}", file.string(), error.what()));
+    }
+}
+
+[[noreturn]] void bad_binding(const std::string& text) {
+    throw Error(ExitCode::usage, fmt::format("--bind {}: write DIM=VALUE[,VALUE...], with a dim's symbol or INPUT:AXIS, as "
+                                             "in `--bind N=1` or `--bind image:0=1,8`", text));
+}
+
+std::vector<std::int64_t> parse_values(const std::string& text, std::size_t begin) {
+    std::vector<std::int64_t> values;
+    const char* at = text.data() + begin;
+    const char* const end = text.data() + text.size();
+    while (true) {
+        const auto [next, error] = std::from_chars(at, end, values.emplace_back());
+        if (error != std::errc{} || values.back() < 1) bad_binding(text);
+        if (next == end) return values;
+        if (*next != ',') bad_binding(text);
+        at = next + 1;
+    }
+}
+
+}  // namespace
+
+Graph load_model(const fs::path& file, Remarks& remarks) {
+    Graph graph = import_onnx(file, remarks);
+    naming(file, [&] { check_supported(graph); });
+    return graph;
+}
+
+std::vector<Bindings> parse_bindings(const std::vector<std::string>& bind) {
+    std::vector<Bindings> all{{}};
+    for (const std::string& text : bind) {
+        const auto equals = text.rfind('=');
+        if (equals == std::string::npos || equals == 0) bad_binding(text);
+        const std::string dim = text.substr(0, equals);
+        if (all.front().contains(dim)) throw Error(ExitCode::usage, fmt::format("--bind {}: {} is bound twice", text, dim));
+        std::vector<Bindings> next;
+        for (const Bindings& given : all) {
+            for (const std::int64_t value : parse_values(text, equals + 1)) {
+                next.push_back(given);
+                next.back()[dim] = value;
+            }
+        }
+        all = std::move(next);
+    }
+    return all;
+}
+
+Bindings parse_single_bindings(const std::vector<std::string>& bind) {
+    const auto all = parse_bindings(bind);
+    if (all.size() != 1) throw Error(ExitCode::usage, "--bind: this command takes one value for each dim");
+    return all.front();
+}
+
+PipelineOptions pipeline_options(const PipelineFlags& flags, const Bindings& bindings) {
+    PipelineOptions options;
+    options.bindings = bindings;
+    options.print_after = flags.print_after;
+    options.stop_after = flags.stop_after;
+    options.time_passes = flags.time_passes;
+    options.bisect = flags.bisect;
+    options.after = flags.after;
+    return options;
+}
+
+PipelineResult run_pipeline(const fs::path& file, Graph graph, const PipelineFlags& flags, const Bindings& bindings,
+                            Remarks& remarks) {
+    return naming(file, [&] { return run_pipeline(std::move(graph), pipeline_options(flags, bindings), remarks); });
+}
+
+void print_remarks(const PipelineFlags& flags, const Remarks& remarks) {
+    if (!flags.remarks) return;
+    for (const Remark& remark : remarks.all())
+        fmt::print(stderr, "{} [{}]{}{}: {}\n", remark.refused ? "missed" : "remark", remark.pass,
+                   remark.node.empty() ? "" : " ", remark.node, remark.message);
+}
+
+void write_files(const fs::path& folder, const std::vector<std::pair<std::string, std::string>>& files) {
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error) throw BadInput(fmt::format("{}: cannot be made ({})", folder.string(), error.message()));
+    std::vector<fs::path> temporaries;
+    const auto give_up = [&](const std::string& name, const std::string& why) {
+        for (const fs::path& temporary : temporaries) fs::remove(temporary, error);
+        throw BadInput(fmt::format("{}: cannot be written ({})", (folder / name).string(), why));
+    };
+    for (const auto& [name, text] : files) {
+        temporaries.push_back(folder / fmt::format(".{}.{}", name, getpid()));
+        std::ofstream stream(temporaries.back(), std::ios::binary);
+        stream.write(text.data(), static_cast<std::streamsize>(text.size()));
+        stream.close();
+        if (!stream) give_up(name, std::generic_category().message(errno));
+    }
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        fs::rename(temporaries[i], folder / files[i].first, error);
+        if (error) give_up(files[i].first, error.message());
+    }
+}
+
+}  // namespace igata

@@ -1,0 +1,99 @@
+// The commands of the tool: each takes its options as main.cpp parsed them and returns the exit code.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compiler/diagnostics.hpp"
+#include "compiler/driver/engine.hpp"
+#include "compiler/passes/passes.hpp"
+
+namespace igata {
+
+/// What every command that runs the pipeline takes.
+struct PipelineFlags {
+    std::vector<std::string> bind;  ///< DIM=V[,V...]
+    std::vector<std::string> print_after;
+    std::string stop_after;
+    bool time_passes = false;
+    bool remarks = false;
+    int bisect = -1;
+    std::function<void(const std::string& pass, const Graph& graph)> after = nullptr;  ///< as in PipelineOptions
+};
+
+struct CompileFlags {
+    std::filesystem::path model;
+    std::filesystem::path folder;
+    std::string name;  ///< empty: the model file's stem
+    std::string weights = "literal";
+    PipelineFlags pipeline;
+};
+
+struct CheckFlags {
+    std::filesystem::path model;
+    bool passes = false;
+    PipelineFlags pipeline;
+};
+
+struct RunFlags {
+    std::filesystem::path model;
+    std::vector<std::string> inputs;   ///< [NAME=]FILE.npy
+    std::vector<std::string> outputs;  ///< [NAME=]FILE.npy
+    PipelineFlags pipeline;
+};
+
+struct VerifyFlags {
+    std::filesystem::path model;
+    std::filesystem::path data;
+    EngineKind engine = EngineKind::generated;
+    double rtol = 1e-3;
+    double atol = 1e-4;
+};
+
+struct ConformanceFlags {
+    std::filesystem::path folder;
+    EngineKind engine = EngineKind::generated;
+    bool list = false;
+    std::string filter;
+    double rtol = 1e-3;
+    double atol = 1e-4;
+};
+
+struct ReportFlags {
+    std::filesystem::path model;
+    std::filesystem::path file;
+    PipelineFlags pipeline;
+};
+
+ExitCode command_compile(const CompileFlags& flags);
+ExitCode command_check(const CheckFlags& flags);
+ExitCode command_run(const RunFlags& flags);
+ExitCode command_verify(const VerifyFlags& flags);
+ExitCode command_conformance(const ConformanceFlags& flags);
+ExitCode command_report(const ReportFlags& flags);
+ExitCode command_ops(bool json);
+
+// What the commands share ---------------------------------------------------------------------------------------------
+
+/// Imports the model; every operator is supported. Throws Error, beginning with the file.
+Graph load_model(const std::filesystem::path& file, Remarks& remarks);
+
+/// One set of bindings for each combination of the values given: {"N=1,8", "H=320"} gives two. Throws a usage Error.
+std::vector<Bindings> parse_bindings(const std::vector<std::string>& bind);
+/// Likewise where a command takes one value for each dim.
+Bindings parse_single_bindings(const std::vector<std::string>& bind);
+
+PipelineOptions pipeline_options(const PipelineFlags& flags, const Bindings& bindings);
+/// Runs the pipeline; errors begin with the file.
+PipelineResult run_pipeline(const std::filesystem::path& file, Graph graph, const PipelineFlags& flags,
+                            const Bindings& bindings, Remarks& remarks);
+/// To stderr, if `flags` ask for them.
+void print_remarks(const PipelineFlags& flags, const Remarks& remarks);
+
+/// Writes all files, each to a temporary beside its place, then renames them: nobody sees half of one. Makes the folder.
+void write_files(const std::filesystem::path& folder, const std::vector<std::pair<std::string, std::string>>& files);
+
+}  // namespace igata

@@ -1,0 +1,18 @@
+// A plan as one self-contained HTML page.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "compiler/diagnostics.hpp"
+#include "compiler/ir/plan.hpp"
+
+namespace igata {
+
+/// Multiply-adds count as two; a loop counts its expression once for each point.
+std::int64_t flops_of(const Step& step);
+
+/// Summary, memory over time, steps and remarks. `model_nodes`: how many nodes the model had.
+std::string report_page(const Plan& plan, std::size_t model_nodes, const Remarks& remarks);
+
+}  // namespace igata

@@ -1,0 +1,187 @@
+// The command line: options in, exit code out. What the commands do is in driver/.
+#include <cstdio>
+#include <map>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "compiler/driver/driver.hpp"
+
+namespace {
+
+using namespace igata;
+
+const std::map<std::string, EngineKind> engines{
+    {"generated", EngineKind::generated}, {"plan", EngineKind::plan}, {"interpreter", EngineKind::interpreter}};
+
+struct Flags {
+    CompileFlags compile;
+    CheckFlags check;
+    RunFlags run;
+    VerifyFlags verify;
+    ConformanceFlags conformance;
+    ReportFlags report;
+    bool json = false;
+};
+
+CLI::App* command(CLI::App& app, const char* name, const char* what, const char* examples) {
+    CLI::App* sub = app.add_subcommand(name, what);
+    sub->footer(std::string("Examples:\n") + examples);
+    return sub;
+}
+
+void add_model(CLI::App* sub, std::filesystem::path& model) {
+    sub->add_option("model", model, "the ONNX file")->required()->type_name("MODEL");
+}
+
+void add_bind(CLI::App* sub, PipelineFlags& flags, const char* what) {
+    sub->add_option("--bind", flags.bind, what)->type_name("DIM=V[,V...]")->allow_extra_args(false);
+}
+
+void add_remarks(CLI::App* sub, PipelineFlags& flags) {
+    sub->add_flag("--remarks", flags.remarks, "what was fused, and what was not and why");
+}
+
+void add_pipeline(CLI::App* sub, PipelineFlags& flags) {
+    sub->add_option("--print-after", flags.print_after, "print the model after these passes, or after all")
+        ->type_name("PASS|all")->delimiter(',')->allow_extra_args(false);
+    sub->add_option("--stop-after", flags.stop_after, "run no pass after this one, and write nothing")->type_name("PASS");
+    sub->add_flag("--time-passes", flags.time_passes, "print how long each pass took");
+    sub->add_option("--bisect", flags.bisect, "apply only the first N rewrites")->type_name("N")->check(CLI::NonNegativeNumber);
+    add_remarks(sub, flags);
+}
+
+void add_engine(CLI::App* sub, EngineKind& engine, double& rtol, double& atol) {
+    sub->add_option("--engine", engine, "generated (compiled C++, the default), plan (the same steps in this process) or "
+                                        "interpreter (the reference)")
+        ->transform(CLI::CheckedTransformer(engines).description(""))->type_name("ENGINE");
+    sub->add_option("--rtol", rtol, "relative tolerance")->capture_default_str()->check(CLI::NonNegativeNumber)->type_name("R");
+    sub->add_option("--atol", atol, "absolute tolerance")->capture_default_str()->check(CLI::NonNegativeNumber)->type_name("A");
+}
+
+constexpr const char* bind_one = "the value of a dim that the model leaves open: its symbol, or INPUT:AXIS";
+constexpr const char* bind_many = "values of a dim that the model leaves open, a plan for each: its symbol, or INPUT:AXIS";
+
+void add_compile(CLI::App& app, CompileFlags& flags) {
+    CLI::App* sub = command(app, "compile", "Cast a model into C++",
+                            "  igata compile model.onnx -o out\n"
+                            "  igata compile model.onnx -o out --name photo --bind image:0=1,8 --weights incbin\n");
+    add_model(sub, flags.model);
+    sub->add_option("-o,--output", flags.folder, "the folder to write to")->required()->type_name("DIR");
+    sub->add_option("--name", flags.name, "name of the files and of the C++ namespace; default: the model file's")
+        ->type_name("NAME");
+    sub->add_option("--weights", flags.weights, "where they go: literal (into the .cpp), incbin (a .bin beside it, read by the "
+                                                "assembler) or file (a .bin mapped at run time)")
+        ->check(CLI::IsMember({"literal", "incbin", "file"}).description(""))->capture_default_str()->type_name("FORM");
+    add_bind(sub, flags.pipeline, bind_many);
+    add_pipeline(sub, flags.pipeline);
+}
+
+void add_check(CLI::App& app, CheckFlags& flags) {
+    CLI::App* sub = command(app, "check", "Say whether a model is supported: exit code 3 and a list if it is not",
+                            "  igata check model.onnx\n"
+                            "  igata check model.onnx --passes --bind N=1\n");
+    add_model(sub, flags.model);
+    sub->add_flag("--passes", flags.passes, "run the interpreter after every pass and name the first that changes a result");
+    add_bind(sub, flags.pipeline, bind_one);
+    add_pipeline(sub, flags.pipeline);
+}
+
+void add_run(CLI::App& app, RunFlags& flags) {
+    CLI::App* sub = command(app, "run", "Run a model in the reference interpreter",
+                            "  igata run model.onnx --input image.npy\n"
+                            "  igata run model.onnx --input a=a.npy --input b=b.npy --output sum=sum.npy\n");
+    add_model(sub, flags.model);
+    sub->add_option("--input", flags.inputs, "a tensor for an input; NAME= may be left out if there is but one")
+        ->type_name("[NAME=]FILE.npy")->allow_extra_args(false);
+    sub->add_option("--output", flags.outputs, "where to write an output")->type_name("[NAME=]FILE.npy")->allow_extra_args(false);
+    add_remarks(sub, flags.pipeline);
+}
+
+void add_verify(CLI::App& app, VerifyFlags& flags) {
+    CLI::App* sub = command(app, "verify", "Replay recorded tensors (test_data_set_*) and compare: exit code 1 beyond tolerance",
+                            "  igata verify model.onnx --data .\n"
+                            "  igata verify model.onnx --data . --engine interpreter --atol 2e-5\n");
+    add_model(sub, flags.model);
+    sub->add_option("--data", flags.data, "the folder that holds test_data_set_*")->required()->type_name("DIR");
+    add_engine(sub, flags.engine, flags.rtol, flags.atol);
+}
+
+void add_conformance(CLI::App& app, ConformanceFlags& flags) {
+    CLI::App* sub = command(app, "conformance", "Replay every folder that holds model.onnx and test_data_set_*",
+                            "  igata conformance onnx/backend/test/data/node --engine plan\n"
+                            "  igata conformance onnx/backend/test/data/node --list --filter test_conv\n");
+    sub->add_option("folder", flags.folder, "where to look")->required()->type_name("DIR");
+    sub->add_flag("--list", flags.list, "a line for each case, with the reason");
+    sub->add_option("--filter", flags.filter, "only folders whose path holds this text")->type_name("TEXT");
+    add_engine(sub, flags.engine, flags.rtol, flags.atol);
+}
+
+void add_report(CLI::App& app, ReportFlags& flags) {
+    CLI::App* sub = command(app, "report", "Write a page about what becomes of a model: steps, fusions, memory",
+                            "  igata report model.onnx -o model.html\n");
+    add_model(sub, flags.model);
+    sub->add_option("-o,--output", flags.file, "the page to write")->required()->type_name("FILE.html");
+    add_bind(sub, flags.pipeline, bind_one);
+}
+
+ExitCode dispatch(const CLI::App& app, const Flags& flags) {
+    const std::string name = app.get_subcommands().front()->get_name();
+    if (name == "compile") return command_compile(flags.compile);
+    if (name == "check") return command_check(flags.check);
+    if (name == "run") return command_run(flags.run);
+    if (name == "verify") return command_verify(flags.verify);
+    if (name == "conformance") return command_conformance(flags.conformance);
+    if (name == "report") return command_report(flags.report);
+    return command_ops(flags.json);
+}
+
+/// `--bind A B` as `--bind A --bind B`: CLI11 would take the model that follows for a third.
+std::vector<std::string> spread_bindings(int argc, char** argv) {
+    std::vector<std::string> arguments;
+    bool binding = false;
+    for (int i = 1; i < argc; ++i) {
+        const std::string argument = argv[i];
+        const bool more = binding && argument.find('=') != std::string::npos && !argument.starts_with('-');
+        if (more && arguments.back() != "--bind") arguments.emplace_back("--bind");
+        arguments.push_back(argument);
+        binding = argument == "--bind" || more;
+    }
+    return {arguments.rbegin(), arguments.rend()};  // as CLI11 takes them
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("Igata casts ONNX models into C++ that calls oneDNN.", "igata");
+    app.set_version_flag("--version", "igata " IGATA_VERSION);
+    app.require_subcommand(1);
+    app.footer("Exit codes: 0 fine, 1 mismatch, 2 usage, 3 unsupported, 4 bad model or file.\n"
+               "`igata COMMAND --help` shows a command's options and examples.");
+    Flags flags;
+    add_compile(app, flags.compile);
+    add_check(app, flags.check);
+    add_run(app, flags.run);
+    add_verify(app, flags.verify);
+    add_conformance(app, flags.conformance);
+    add_report(app, flags.report);
+    command(app, "ops", "Print the table of operators", "  igata ops\n  igata ops --json\n")
+        ->add_flag("--json", flags.json, "as JSON");
+    try {
+        app.parse(spread_bindings(argc, argv));
+        return static_cast<int>(dispatch(app, flags));
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+    } catch (const Error& error) {
+        std::fprintf(stderr, "igata: %s\n", error.what());
+        return static_cast<int>(error.code());
+    } catch (const std::bad_alloc&) {
+        std::fputs("igata: out of memory\n", stderr);
+        return static_cast<int>(ExitCode::bad_input);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "igata: internal error: %s\n", error.what());
+        return 70;  // EX_SOFTWARE
+    }
+}
