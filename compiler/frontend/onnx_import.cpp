@@ -224,6 +224,8 @@ private:
             if (op == nullptr || !op->raise || current->version < op->since || current->version >= op->newest) continue;
             op->raise(graph_, current);
         }
+        for (Node& node : graph_.nodes)  // what raise put in is of the newest form
+            if (const OpDef* op = Registry::instance().find(node.op); node.version == 0 && op != nullptr) node.version = op->newest;
     }
 
     const Model& model_;
