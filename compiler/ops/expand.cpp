@@ -9,11 +9,6 @@ namespace igata {
 
 namespace {
 
-/// `y` is `x` under another name if their types agree.
-std::optional<std::string> drop_if_same_type(RuleMatch& m) {
-    return m.type("x") == m.type("y") ? replace(m, m["y"], m["x"]) : not_worth_it();
-}
-
 OpDef expand_op() {
     OpDef op;
     op.name = "Expand";

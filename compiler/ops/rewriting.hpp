@@ -35,4 +35,9 @@ inline std::optional<std::string> replace(RuleMatch& match, ValueId from, ValueI
     return std::nullopt;
 }
 
+/// For rules on `y = Op(x, ...)`: y is x under another name if their types agree.
+inline std::optional<std::string> drop_if_same_type(RuleMatch& match) {
+    return match.type("x") == match.type("y") ? replace(match, match["y"], match["x"]) : not_worth_it();
+}
+
 }  // namespace igata

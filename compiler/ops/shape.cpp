@@ -158,7 +158,8 @@ OpDef identity_op() {
     op.newest = 21;
     op.eval = [](EvalContext& c) { c.set_output(0, c.input(0)); };
     op.lower = [](LowerContext& c) { c.set_output(0, c.input(0)); };
-    op.rules = {{"drop-identity", "y = Identity(x)", [](RuleMatch& m) { return replace(m, m["y"], m["x"]); }}};
+    op.rules = {{"drop-identity", "y = Identity(x)", [](RuleMatch& m) { return replace(m, m["y"], m["x"]); }},
+                {"drop-cast", "y = Cast|CastLike(x, ...)", drop_if_same_type}};
     return op;
 }
 

@@ -60,6 +60,7 @@ TEST_CASE("Dropout passes its data on and masks nothing") {
     const auto results = run_op({"Dropout", {x}, {}, 13, 2});
     CHECK(results[0] == x);
     CHECK(results[1] == Tensor::of<bool>({2, 2}, {true, true, true, true}));
+    CHECK(run_op({"Dropout", {x}, {{"ratio", 0.3F}}, 7, 2})[1] == floats({2, 2}, {1, 1, 1, 1}));
     CHECK(run_single({"Dropout", {x, Tensor::scalar(0.0F), Tensor::scalar(true)}}) == x);
     CHECK_THROWS_AS(run_op({"Dropout", {x, Tensor::scalar(0.5F), Tensor::scalar(true)}}), Unsupported);
 }

@@ -1,11 +1,16 @@
-// Runs one operator on tensors by its definition alone: raised from an older opset if need be, inferred, evaluated.
+// Runs one operator on tensors: raised from an older opset if need be, inferred, evaluated by its definition; and as a
+// plan, which must agree.
 #pragma once
 
+#include <doctest/doctest.h>
+
+#include <cmath>
 #include <string>
 #include <vector>
 
 #include "compiler/ir/graph.hpp"
 #include "compiler/ops/op.hpp"
+#include "tests/ops/evaluate.hpp"
 
 namespace igata::test {
 
@@ -17,35 +22,74 @@ struct OpCase {
     std::size_t outputs = 1;
 };
 
-inline std::vector<Tensor> run_op(const OpCase& test) {
+/// The operator in a graph, raised and inferred; input i is a graph input where `given[i]`, else a constant.
+inline Graph graph_of(const OpCase& test, const std::vector<bool>& given) {
     Graph graph;
     Node node;
     node.op = test.op;
     node.name = "node";
     node.version = test.version;
     node.attrs = test.attrs;
-    for (const Tensor& input : test.inputs)
-        node.inputs.push_back(input.empty() ? no_value : graph.add_constant("x", input));
-    for (std::size_t i = 0; i < test.outputs; ++i) node.outputs.push_back(graph.add_value("y"));
-    const std::vector<ValueId> wanted = node.outputs;
+    for (std::size_t i = 0; i < test.inputs.size(); ++i) {
+        const Tensor& input = test.inputs[i];
+        if (input.empty()) node.inputs.push_back(no_value);
+        else if (!given[i]) node.inputs.push_back(graph.add_constant("x", input));
+        else {
+            node.inputs.push_back(graph.add_value("x", input.type()));
+            Graph::Input declared{node.inputs.back(), input.dtype(), {}};
+            for (const std::int64_t dim : input.dims()) declared.dims.push_back({dim, ""});
+            graph.inputs.push_back(declared);
+        }
+    }
+    for (std::size_t i = 0; i < test.outputs; ++i) {
+        node.outputs.push_back(graph.add_value("y"));
+        graph.outputs.push_back({node.outputs.back(), "y" + std::to_string(i), {}});
+    }
     graph.nodes.push_back(node);
     const OpDef& op = op_of(graph.nodes.front());
     if (test.version > 0 && test.version < op.newest && op.raise) op.raise(graph, graph.nodes.begin());
-    for (Node& each : graph.nodes) {
-        infer_node(graph, each);
-        std::vector<const Tensor*> inputs;
-        for (const ValueId id : each.inputs) inputs.push_back(graph.constant(id));
-        const std::vector<Tensor> results = eval_node(graph, each, inputs);
-        for (std::size_t i = 0; i < results.size(); ++i) {
-            if (each.outputs[i] == no_value) continue;
-            if (graph.value(each.outputs[i]).type != results[i].type())
-                throw std::logic_error(test.op + ": inferred " + to_string(graph.value(each.outputs[i]).type) + ", evaluated " +
-                                       to_string(results[i].type()));
-            graph.value(each.outputs[i]).constant = results[i];
+    for (Node& each : graph.nodes) infer_node(graph, each);
+    return graph;
+}
+
+/// The inputs that need not be known at compile time.
+inline std::vector<bool> free_inputs(const OpCase& test) {
+    std::vector<bool> given(test.inputs.size(), false);
+    for (std::size_t i = 0; i < given.size(); ++i) {
+        given[i] = !test.inputs[i].empty();
+        try {
+            graph_of(test, given);
+        } catch (const Unsupported&) {
+            given[i] = false;
         }
     }
-    std::vector<Tensor> results;
-    for (const ValueId id : wanted) results.push_back(*graph.constant(id));
+    return given;
+}
+
+inline void check_same(const Tensor& actual, const Tensor& expected) {
+    REQUIRE(to_string(actual.type()) == to_string(expected.type()));
+    const auto a = actual.to_f64();
+    const auto b = expected.to_f64();
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        CAPTURE(a[i]);
+        CAPTURE(b[i]);
+        const bool same = a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]));
+        CHECK((same || std::abs(a[i] - b[i]) <= 1e-5 * (1 + std::abs(b[i]))));
+    }
+}
+
+inline std::vector<Tensor> run_op(const OpCase& test) {
+    CAPTURE(test.op);
+    const Graph reference = graph_of(test, std::vector<bool>(test.inputs.size(), false));
+    const std::vector<Tensor> results = evaluate(reference, {});
+    for (std::size_t i = 0; i < results.size(); ++i)
+        CHECK(to_string(results[i].type()) == to_string(reference.value(reference.outputs[i].value).type));
+    const std::vector<bool> given = free_inputs(test);
+    std::vector<Tensor> inputs;
+    for (std::size_t i = 0; i < given.size(); ++i)
+        if (given[i]) inputs.push_back(test.inputs[i]);
+    const std::vector<Tensor> planned = run_plan(graph_of(test, given), inputs);
+    for (std::size_t i = 0; i < results.size(); ++i) check_same(planned.at(i), results[i]);
     return results;
 }
 

@@ -33,7 +33,8 @@ TEST_CASE("what does nothing is dropped") {
           h = Split(g) {axis=1}
           i = Transpose(h) {perm=[0,1]}
           j = Flatten(i)
-          y = Relu(j)
+          k = Cast(j) {to=1}
+          y = Relu(k)
         })",
           R"(graph (x: f32[2,3]) -> (y) {
           y = Relu(x)

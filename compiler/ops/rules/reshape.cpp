@@ -22,10 +22,6 @@ std::optional<std::string> spell_out(RuleMatch& m) {
     return replace(m, m["y"], insert_reshape(m.graph, m.at("y"), m["x"], m.type("y").dims));
 }
 
-std::optional<std::string> drop(RuleMatch& m) {
-    return m.type("x") == m.type("y") ? replace(m, m["y"], m["x"]) : not_worth_it();
-}
-
 std::optional<std::string> merge(RuleMatch& m) {
     return replace(m, m["y"], insert_reshape(m.graph, m.at("y"), m["x"], m.type("y").dims));
 }
@@ -33,7 +29,7 @@ std::optional<std::string> merge(RuleMatch& m) {
 }  // namespace
 
 void add_reshape_rules(std::vector<Rule>& rules) {
-    rules.push_back({"drop-reshape", "y = Reshape|Flatten|Squeeze|Unsqueeze(x, ...)", drop});
+    rules.push_back({"drop-reshape", "y = Reshape|Flatten|Squeeze|Unsqueeze(x, ...)", drop_if_same_type});
     rules.push_back({"spell-out-reshape", "y = Reshape|Flatten|Squeeze|Unsqueeze(x, ...)", spell_out});
     rules.push_back({"merge-reshapes", "a = Reshape(x, _)  y = Reshape(a, _)", merge});
 }
