@@ -45,7 +45,7 @@ bool can_follow(const RuleMatch& m, ValueId id, const Dims& from, const Dims& to
 std::optional<std::string> sink_through_map(RuleMatch& m) {
     const NodeIt root = m.at("y");
     if (!root->is_map() && !op_of(*root).expression) return not_worth_it();
-    const Dims& to = m.type("y").dims;
+    const Dims to = m.type("y").dims;
     const auto first = std::ranges::find_if(root->inputs, [&](ValueId id) {
         return reshaped_from(m, id) != nullptr && dims_of(m, id) == to;
     });
