@@ -42,7 +42,7 @@ bool is_batched(const Graph& graph) {
     return batch >= 0;
 }
 
-/// Buffers that no step and no port mentions are removed; the rest is numbered by kind: b1, b2, ... in the arena, w1, w2, ...
+/// Buffers that no step and no port mentions are removed; the rest is put in groups and numbered: in0, out0, b1, w1, ...
 void tidy_buffers(Plan& plan) {
     std::vector<bool> used(plan.buffers.size(), false);
     const auto mark = [&](BufferId id) {
@@ -56,8 +56,11 @@ void tidy_buffers(Plan& plan) {
     std::vector<BufferId> renumbered(plan.buffers.size(), no_buffer);
     std::vector<Buffer> kept;
     std::map<runtime::Space, int> counts;
-    for (std::size_t i = 0; i < plan.buffers.size(); ++i) {
-        if (!used[i]) continue;
+    std::vector<std::size_t> order;
+    for (const auto space : {runtime::Space::input, runtime::Space::output, runtime::Space::arena, runtime::Space::weights})
+        for (std::size_t i = 0; i < plan.buffers.size(); ++i)
+            if (used[i] && plan.buffers[i].space == space) order.push_back(i);
+    for (const std::size_t i : order) {
         renumbered[i] = static_cast<BufferId>(kept.size());
         Buffer& buffer = kept.emplace_back(std::move(plan.buffers[i]));
         const int number = ++counts[buffer.space];

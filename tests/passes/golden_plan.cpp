@@ -1,0 +1,76 @@
+// What real models must become: the number of steps, and that nothing is reordered, padded or activated on its own.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "compiler/frontend/onnx_import.hpp"
+#include "compiler/passes/lifetimes.hpp"
+#include "compiler/passes/passes.hpp"
+
+using namespace igata;
+
+namespace {
+
+Plan plan_of(const std::filesystem::path& file, Remarks& remarks) {
+    return run_pipeline(import_onnx(file, remarks), {}, remarks).plan;
+}
+
+bool is_copy(const Loop& loop) { return !loop.reduce && loop.body->op == ExprOp::operand; }
+bool mentions(const ExprPtr& e, ExprOp op) {
+    return e->op == op || std::any_of(e->args.begin(), e->args.end(), [&](const ExprPtr& arg) { return mentions(arg, op); });
+}
+
+void check_efficientnet_b0(const std::string& name) {
+    const std::filesystem::path file = std::filesystem::path(IGATA_SOURCE_DIR) / "../shared/models" / name / "model.onnx";
+    if (!std::filesystem::exists(file)) {
+        MESSAGE("skipped: there is no " << name);
+        return;
+    }
+    CAPTURE(name);
+    Remarks remarks;
+    const Plan plan = plan_of(file, remarks);
+    int convolutions = 0, sums = 0, swishes = 0, means = 0, scalings = 0, matmuls = 0, others = 0;
+    for (const Step& step : plan.steps) {
+        CAPTURE(step.name);
+        if (const auto* convolution = std::get_if<runtime::ConvolutionSpec>(&step.spec)) {
+            ++convolutions;
+            for (int i = 0; i < convolution->epilogue.count; ++i) {
+                const runtime::PostOp& op = convolution->epilogue.ops[i];
+                sums += op.kind == runtime::PostOp::Kind::sum ? 1 : 0;
+                swishes += op.kind == runtime::PostOp::Kind::eltwise && op.eltwise == runtime::Eltwise::swish ? 1 : 0;
+            }
+        } else if (const auto* loop = std::get_if<Loop>(&step.spec)) {
+            CHECK_FALSE(is_copy(*loop));
+            CHECK_FALSE(mentions(loop->body, ExprOp::sigmoid));
+            if (loop->reduce) ++means;
+            else if (step.operands.front().buffer == plan.inputs.front().buffer) ++others;
+            else ++scalings;
+        } else if (std::holds_alternative<runtime::MatMulSpec>(step.spec)) {
+            ++matmuls;
+        } else {
+            ++others;
+        }
+    }
+    CHECK(plan.steps.size() <= 116);
+    CHECK(convolutions == 81);
+    CHECK(swishes == 65);
+    CHECK(sums == 9);
+    CHECK(means == 17);
+    CHECK(scalings == 16);
+    CHECK(matmuls == 1);
+    CHECK(others <= 1);
+    CHECK(plan.batched);
+    for (const Remark& remark : remarks.all()) CHECK(remark.pass != "lower");
+    CHECK(plan.arena_bytes == peak_bytes(memory_groups(plan), plan.steps.size()));
+    CHECK(plan.arena_bytes < 6100000);
+    CHECK(plan.weight_bytes < 16100000);
+}
+
+}  // namespace
+
+TEST_CASE("EfficientNet-B0 of tf2onnx becomes 116 steps") { check_efficientnet_b0("efficientnet_b0"); }
+TEST_CASE("EfficientNet-B0 of keras2onnx becomes 116 steps") { check_efficientnet_b0("efficientnet_b0_keras2onnx"); }
+TEST_CASE("EfficientNet-B0 of keras2onnx, its 304 Transposes left in, becomes 116 steps") {
+    check_efficientnet_b0("efficientnet_b0_keras2onnx_unoptimized");
+}
