@@ -14,13 +14,14 @@ using runtime::PostOp;
 using Terms = std::vector<PostOpTerm>;
 
 /// How a composition is written; alpha, beta and the margin are expressions over the pattern's parameters. It holds only
-/// where the margin is not negative.
+/// where the margin is not negative. What the algorithm gives is then multiplied by `scale`.
 struct Form {
     const char* pattern;
     Eltwise algorithm;
     const char* alpha = "0";
     const char* beta = "0";
     const char* margin = "1";
+    const char* scale = "1";
 };
 
 // Wide patterns first: x0 * sigmoid(x0) is a swish before it is anything else.
@@ -39,6 +40,8 @@ constexpr Form forms[] = {
     {"x0 * (max(min(x0 + a, b), 0) / c)", Eltwise::hardswish, "1 / c", "a / c", "-abs(b - c)"},
     {"x0 * (min(max(x0 + a, 0), b) * c)", Eltwise::hardswish, "c", "a * c", "0.00001 - abs(b * c - 1.0)"},
     {"x0 * min(max(x0 + a, 0), b) * c", Eltwise::hardswish, "c", "a * c", "0.00001 - abs(b * c - 1.0)"},
+    {"x0 * min(max(x0 + a, 0), b)", Eltwise::hardswish, "1 / b", "a / b", "b - 0.001", "b"},
+    {"x0 * max(min(x0 + a, b), 0)", Eltwise::hardswish, "1 / b", "a / b", "b - 0.001", "b"},
     {"max(0, min(1, a * x0 + b))", Eltwise::hardsigmoid, "a", "b"},
     {"min(1, max(0, a * x0 + b))", Eltwise::hardsigmoid, "a", "b"},
     {"min(max(x0 + a, 0), b) / c", Eltwise::hardsigmoid, "1 / c", "a / c", "-abs(b - c)"},
@@ -95,7 +98,7 @@ constexpr Form forms[] = {
 };
 
 struct ParsedForm {
-    ExprPtr pattern, alpha, beta, margin;
+    ExprPtr pattern, alpha, beta, margin, scale;
     Eltwise algorithm;
 };
 
@@ -104,7 +107,7 @@ const std::vector<ParsedForm>& parsed_forms() {
         std::vector<ParsedForm> all;
         for (const Form& form : forms)
             all.push_back({expr::parse(form.pattern), expr::parse(form.alpha), expr::parse(form.beta),
-                           expr::parse(form.margin), form.algorithm});
+                           expr::parse(form.margin), expr::parse(form.scale), form.algorithm});
         return all;
     }();
     return parsed;
@@ -157,6 +160,8 @@ public:
             if (!match || value_of(form.margin, *match) < 0.0) continue;
             if (auto terms = cover(match->operands.at(0))) {
                 terms->push_back(eltwise_term(form.algorithm, value_of(form.alpha, *match), value_of(form.beta, *match)));
+                if (const double scale = value_of(form.scale, *match); scale != 1.0)
+                    terms->push_back(eltwise_term(Eltwise::linear, scale, 0.0));
                 return terms;
             }
         }

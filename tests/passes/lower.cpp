@@ -75,6 +75,7 @@ TEST_CASE("lower: epilogues become post-ops") {
     CHECK(epilogue_of("min(max(0.2 * x0 + 0.5, 0), 1)") == "[hardsigmoid(0.2,0.5)]");
     CHECK(epilogue_of("x0 * min(max(0.125 * x0 + 0.5, 0), 1)") == "[hardswish(0.125,0.5)]");
     CHECK(epilogue_of("x0 * (min(max(x0 + 3, 0), 6) / 6)") == "[hardswish(0.16666667,0.5)]");
+    CHECK(epilogue_of("x0 * min(max(x0 + 3, 0), 6)") == "[hardswish(0.16666667,0.5) linear(6.0)]");
     CHECK(epilogue_of("x0 * (erf(x0 / 1.4142135623730951) + 1) * 0.5") == "[gelu_erf]");
     CHECK(epilogue_of("0.5 * x0 * (erf(x0 * 0.7071067811865476) + 1)") == "[gelu_erf]");
     CHECK(epilogue_of("x0 * 0.5 * (tanh(0.7978845608 * (x0 + 0.044715 * pow(x0, 3))) + 1)") == "[gelu_tanh]");
