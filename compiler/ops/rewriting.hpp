@@ -23,7 +23,8 @@ inline ValueId insert_node(Graph& graph, NodeIt before, const std::string& op, s
 }
 
 /// Likewise a Reshape in the canonical form: a constant shape without 0 (copy) or -1.
-inline ValueId insert_reshape(Graph& graph, NodeIt before, ValueId x, const Dims& dims) {
+/// `dims` by value, since new values move the graph's others.
+inline ValueId insert_reshape(Graph& graph, NodeIt before, ValueId x, Dims dims) {
     const ValueId shape = graph.add_constant("shape", Tensor::of_dims(dims));
     const bool empty = std::count(dims.begin(), dims.end(), 0) > 0;
     return insert_node(graph, before, "Reshape", {x, shape}, empty ? Attrs{{"allowzero", std::int64_t{1}}} : Attrs{});

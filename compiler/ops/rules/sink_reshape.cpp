@@ -12,17 +12,20 @@ namespace igata {
 
 namespace {
 
-const Dims& dims_of(const RuleMatch& m, ValueId id) { return m.graph.value(id).type.dims; }
+/// By value: inserting nodes moves the graph's values.
+Dims dims_of(const RuleMatch& m, ValueId id) { return m.graph.value(id).type.dims; }
 
-/// The dims before the Reshape that makes `id`, or null if none does.
-const Dims* reshaped_from(const RuleMatch& m, ValueId id) {
+/// The dims before the Reshape that makes `id`, or nothing if none does.
+std::optional<Dims> reshaped_from(const RuleMatch& m, ValueId id) {
     const Node* producer = id == no_value ? nullptr : m.uses.producer(id);
-    return producer != nullptr && producer->op == "Reshape" ? &dims_of(m, producer->inputs[0]) : nullptr;
+    if (producer == nullptr || producer->op != "Reshape") return std::nullopt;
+    return dims_of(m, producer->inputs[0]);
 }
 
 /// What dims become where Reshape turns `from` into `to`, if dims broadcast to `to`; nothing if there is no such shape.
 std::optional<Dims> follow(const Dims& dims, const Dims& from, const Dims& to) {
     if (dims == to) return from;
+    if (dims.size() > to.size()) return std::nullopt;
     Dims aligned = dims;
     aligned.insert(aligned.begin(), to.size() - dims.size(), 1);
     Dims result(from.size(), 1);
@@ -38,7 +41,7 @@ std::optional<Dims> follow(const Dims& dims, const Dims& from, const Dims& to) {
 
 bool can_follow(const RuleMatch& m, ValueId id, const Dims& from, const Dims& to) {
     if (id == no_value || element_count(dims_of(m, id)) == 1) return true;
-    if (const Dims* source = reshaped_from(m, id)) return *source == from && dims_of(m, id) == to;
+    if (const auto source = reshaped_from(m, id)) return *source == from && dims_of(m, id) == to;
     return m.graph.is_constant(id) && follow(dims_of(m, id), from, to).has_value();
 }
 
@@ -47,7 +50,7 @@ std::optional<std::string> sink_through_map(RuleMatch& m) {
     if (!root->is_map() && !op_of(*root).expression) return not_worth_it();
     const Dims to = m.type("y").dims;
     const auto first = std::ranges::find_if(root->inputs, [&](ValueId id) {
-        return reshaped_from(m, id) != nullptr && dims_of(m, id) == to;
+        return reshaped_from(m, id).has_value() && dims_of(m, id) == to;
     });
     if (first == root->inputs.end()) return not_worth_it();
     const Dims from = *reshaped_from(m, *first);
@@ -55,12 +58,12 @@ std::optional<std::string> sink_through_map(RuleMatch& m) {
     Node node = *root;
     for (ValueId& id : node.inputs) {
         if (id == no_value) continue;
-        if (reshaped_from(m, id) != nullptr && dims_of(m, id) == to) id = m.uses.producer(id)->inputs[0];
+        if (reshaped_from(m, id).has_value() && dims_of(m, id) == to) id = m.uses.producer(id)->inputs[0];
         else if (element_count(dims_of(m, id)) == 1) id = insert_reshape(m.graph, root, id, {});
         else id = insert_reshape(m.graph, root, id, *follow(dims_of(m, id), from, to));
     }
     const ValueId mapped = m.graph.insert(root, std::move(node), m.graph.value(m["y"]).name);
-    return replace(m, m["y"], insert_reshape(m.graph, root, mapped, m.type("y").dims));
+    return replace(m, m["y"], insert_reshape(m.graph, root, mapped, to));
 }
 
 }  // namespace

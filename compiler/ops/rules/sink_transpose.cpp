@@ -51,6 +51,7 @@ bool can_untranspose(const RuleMatch& m, ValueId id, const Dims& perm) {
     const Node* transpose = transpose_of(m, id);
     if (transpose != nullptr && perm_of(m, *transpose) == perm) return true;
     const Dims dims = dims_of(m, id);
+    if (dims.size() > perm.size()) return false;  // an operand that does not count for the shape, as CastLike's
     return element_count(dims) == 1 || is_mere_reshape(with_leading_ones(dims, perm.size()), inverse_of(perm));
 }
 
