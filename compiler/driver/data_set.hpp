@@ -31,7 +31,7 @@ Bindings bindings_of(const Graph& graph, const std::vector<Tensor>& inputs);
 struct Difference {
     std::string wrong;      ///< another type or shape; empty if comparable
     double absolute = 0.0;  ///< largest
-    double relative = 0.0;  ///< largest
+    double relative = 0.0;  ///< largest, of those where more than atol was expected
     std::int64_t beyond = 0;  ///< elements beyond tolerance
 
     bool fine() const { return wrong.empty() && beyond == 0; }
@@ -42,18 +42,21 @@ struct Bounds {
     double atol = 1e-4;
 };
 
-/// Floats: |actual - expected| <= atol + rtol * |expected|, NaN equal to NaN; others must be equal.
+/// Floats: |actual - expected| <= atol + rtol * |expected|, NaN equal to NaN, one unit in the last place always
+/// forgiven in f16 and bf16; others must be equal.
 Difference compare(const Tensor& actual, const Tensor& expected, const Bounds& bounds);
 
 /// Makes engines as the data's shapes need them, and uses each as long as it accepts what comes.
 class Replay {
 public:
-    Replay(EngineKind kind, const Graph& graph) : kind_(kind), graph_(graph) {}
+    /// `freeze`: recorded shapes, axes and the like that the compiler must know become constants of the model.
+    Replay(EngineKind kind, const Graph& graph, bool freeze = false) : kind_(kind), graph_(graph), freeze_(freeze) {}
     std::vector<Tensor> run(const std::vector<Tensor>& inputs);
 
 private:
     EngineKind kind_;
     const Graph& graph_;
+    bool freeze_;
     std::vector<std::unique_ptr<Engine>> engines_;
 };
 

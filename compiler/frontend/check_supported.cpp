@@ -24,7 +24,7 @@ void find_unsupported(const Graph& graph, bool inner, Findings& findings) {
                                      : node.name;
         const OpDef* op = Registry::instance().find(node.op);
         if (op == nullptr) findings[fmt::format("{} (opset {})", node.op, node.version)].push_back(name);
-        else if (node.version < op->since)
+        else if (node.version > 0 && node.version < op->since)  // 0: made by an operator's `raise`
             findings[fmt::format("{} (opset {}, known since {})", node.op, node.version, op->since)].push_back(name);
         for (const ValueId id : node.inputs)
             if (inner && id != no_value && !graph.is_constant(id) && !made.contains(id))
