@@ -57,6 +57,7 @@ OpDef size_op() {
 OpDef reshaping(std::string name, std::function<Dims(const InferContext&)> dims_of) {
     OpDef op;
     op.name = std::move(name);
+    op.is_reshape = true;
     op.infer = [dims_of = std::move(dims_of)](InferContext& c) { c.set_output(0, {c.dtype(0), dims_of(c)}); };
     op.eval = [](EvalContext& c) { c.set_output(0, c.input(0).reshaped(c.output_type(0).dims)); };
     op.lower = [](LowerContext& c) {

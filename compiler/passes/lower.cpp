@@ -9,38 +9,17 @@
 // did not take becomes a loop after it.
 #include <algorithm>
 #include <map>
+#include <stdexcept>
 
 #include <fmt/format.h>
 
 #include "compiler/ops/elementwise.hpp"
+#include "compiler/passes/batch.hpp"
 #include "compiler/passes/lower_context.hpp"
 
 namespace igata {
 
 namespace {
-
-/// Axis 0 of every input and output is left open by the model and has the same extent here. The symbols may differ: exporters
-/// name the dims of outputs anew.
-bool is_batched(const Graph& graph) {
-    const auto is_open = [](const std::vector<SymbolicDim>& dims) {
-        return !dims.empty() && (!dims[0].known() || !dims[0].symbol.empty());
-    };
-    std::int64_t batch = -1;
-    std::string symbol;
-    for (const Graph::Input& input : graph.inputs) {
-        if (!is_open(input.dims)) return false;
-        const std::int64_t extent = graph.value(input.value).type.dims.at(0);
-        if (batch >= 0 && (extent != batch || input.dims[0].symbol != symbol)) return false;
-        batch = extent;
-        symbol = input.dims[0].symbol;
-    }
-    for (const Graph::Output& output : graph.outputs) {
-        if (!is_open(output.dims)) return false;
-        const Dims& dims = graph.value(output.value).type.dims;
-        if (dims.empty() || dims[0] != batch) return false;
-    }
-    return batch >= 0;
-}
 
 /// Buffers that no step and no port mentions are removed; the rest is put in groups and numbered: in0, out0, b1, w1, ...
 void tidy_buffers(Plan& plan) {
@@ -91,7 +70,7 @@ Plan lower(const Graph& graph, const Layouts& layouts, Remarks& remarks) {
 
 Plan GraphLowering::run() {
     plan_.name = graph_.name;
-    plan_.batched = is_batched(graph_);
+    plan_.batched = is_batched(graph_, remarks_);
     for (std::size_t i = 0; i < graph_.inputs.size(); ++i) {
         const Graph::Input& input = graph_.inputs[i];
         const Value& value = graph_.value(input.value);
@@ -105,7 +84,11 @@ Plan GraphLowering::run() {
     }
     for (const Node& node : graph_.nodes) {
         node_ = &node;
-        lower_node();
+        try {
+            lower_node();
+        } catch (const std::invalid_argument& error) {
+            unsupported(error.what());
+        }
         ++position_;
     }
     for (std::size_t i = 0; i < graph_.outputs.size(); ++i) bring_out(i);

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "compiler/frontend/onnx_import.hpp"
+#include "compiler/ir/text.hpp"
 #include "compiler/passes/lifetimes.hpp"
 #include "compiler/passes/passes.hpp"
 
@@ -64,6 +65,12 @@ void check_efficientnet_b0(const std::string& folder) {
     CHECK(plan.arena_bytes == peak_bytes(memory_groups(plan), plan.steps.size()));
     CHECK(plan.arena_bytes < 6100000);
     CHECK(plan.weight_bytes < 16100000);
+
+    // The text form holds all but the large constants.
+    const Plan parsed = parse_plan(print(plan));
+    verify(parsed);
+    const auto steps = [](const Plan& p) { return print(p).substr(print(p).find("  loop")); };
+    CHECK(steps(parsed) == steps(plan));
 }
 
 }  // namespace

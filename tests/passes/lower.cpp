@@ -173,3 +173,23 @@ TEST_CASE("lower: a batch left open makes a batched plan") {
     CHECK_FALSE(batched("1,3", "1,3"));
     CHECK_FALSE(batched("N,3", "1,3"));
 }
+
+TEST_CASE("lower: a plan is batched only where no node mixes the items") {
+    const auto batched = [](const std::string& nodes) {
+        return lowered("graph g (x: f32[N,3,4]) -> (y: [M,?,?]) {\n  w = constant f32[4,4] {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16}\n"
+                       "  zero = constant i64[1] {0}\n  one = constant i64[1] {1}\n  flat = constant i64[3] {1,1,-1}\n  keep = constant i64[3] {0,4,3}\n" +
+                       nodes + "}").batched;
+    };
+    CHECK(batched("  y = MatMul(x, w)\n"));
+    CHECK(batched("  y = Softmax(x) {axis=1}\n"));
+    CHECK(batched("  y = Softmax(x) {axis=-1}\n"));
+    CHECK_FALSE(batched("  y = Softmax(x) {axis=0}\n"));
+    CHECK(batched("  m = ReduceMean(x, one)\n  y = Sub(x, m)\n"));
+    CHECK_FALSE(batched("  m = ReduceMean(x, zero)\n  y = Sub(x, m)\n"));
+    CHECK(batched("  y = Reshape(x, keep)\n"));
+    CHECK(batched("  t = Transpose(x) {perm=[1,0,2]}\n  s = Softmax(t) {axis=0}\n  y = Transpose(s) {perm=[1,0,2]}\n"));
+    CHECK_FALSE(batched("  t = Transpose(x) {perm=[1,0,2]}\n  s = Softmax(t) {axis=1}\n  y = Transpose(s) {perm=[1,0,2]}\n"));
+    CHECK_FALSE(batched("  t = Transpose(x) {perm=[2,1,0]}\n  m = ReduceMax(t, one)\n  y = Mul(m, x)\n"));
+    CHECK_FALSE(batched("  t = Transpose(x) {perm=[1,0,2]}\n  u = Transpose(x) {perm=[1,2,0]}\n  m = MatMul(t, u)\n"
+                        "  y = Transpose(m) {perm=[1,2,0]}\n"));
+}
