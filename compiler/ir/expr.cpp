@@ -17,13 +17,13 @@ namespace igata {
 namespace {
 
 constexpr std::array<std::string_view, 56> op_names{
-    "constant",    "operand",     "parameter",   "neg",        "abs",         "sign",       "floor",
-    "ceil",        "round",       "sqrt",        "exp",        "log",         "log1p",      "sin",
-    "cos",         "tan",         "asin",        "acos",       "atan",        "sinh",       "cosh",
-    "tanh",        "asinh",       "acosh",       "atanh",      "erf",         "sigmoid",    "isnan",
-    "isinf",       "logical_not", "bitwise_not", "cast",       "add",         "sub",        "mul",
-    "div",         "mod",         "fmod",        "pow",        "min",         "max",        "lt",
-    "le",          "gt",          "ge",          "eq",         "ne",          "logical_and", "logical_or",
+    "constant",    "operand",     "parameter",   "neg",         "abs",        "sign",        "floor",
+    "ceil",        "round",       "sqrt",        "exp",         "log",        "log1p",       "sin",
+    "cos",         "tan",         "asin",        "acos",        "atan",       "sinh",        "cosh",
+    "tanh",        "asinh",       "acosh",       "atanh",       "erf",        "sigmoid",     "isnan",
+    "isinf",       "logical_not", "bitwise_not", "cast",        "add",        "sub",         "mul",
+    "div",         "mod",         "fmod",        "pow",         "min",        "max",         "lt",
+    "le",          "gt",          "ge",          "eq",          "ne",         "logical_and", "logical_or",
     "logical_xor", "bitwise_and", "bitwise_or",  "bitwise_xor", "shift_left", "shift_right", "select",
 };
 static_assert(op_names.size() == static_cast<std::size_t>(ExprOp::select) + 1);
@@ -137,8 +137,8 @@ ExprPtr cast(DataType dtype, ExprPtr arg) {
 
 ExprPtr make(ExprOp op, std::vector<ExprPtr> args) {
     if (args.size() != arity(op))
-        throw std::invalid_argument(
-            fmt::format("{} takes {} argument{}, got {}", name_of(op), arity(op), arity(op) == 1 ? "" : "s", args.size()));
+        throw std::invalid_argument(fmt::format("{} takes {} argument{}, got {}", name_of(op), arity(op),
+                                                arity(op) == 1 ? "" : "s", args.size()));
     Expr e;
     e.op = op;
     e.args = std::move(args);
@@ -147,7 +147,8 @@ ExprPtr make(ExprOp op, std::vector<ExprPtr> args) {
 
 bool equal(const ExprPtr& a, const ExprPtr& b) {
     if (a == b) return true;
-    return leaf_key(*a) == leaf_key(*b) && std::equal(a->args.begin(), a->args.end(), b->args.begin(), b->args.end(), equal);
+    return leaf_key(*a) == leaf_key(*b) &&
+           std::equal(a->args.begin(), a->args.end(), b->args.begin(), b->args.end(), equal);
 }
 
 int operand_count(const ExprPtr& e) {
@@ -178,13 +179,15 @@ ExprPtr rewrite(const ExprPtr& e, const std::function<ExprPtr(const ExprPtr&)>& 
 ExprPtr share(const ExprPtr& e) {
     using Key = decltype(std::pair(leaf_key(*e), e->args));
     std::map<Key, ExprPtr> known;
-    return rewrite(e, [&](const ExprPtr& node) { return known.emplace(Key(leaf_key(*node), node->args), node).first->second; });
+    return rewrite(
+        e, [&](const ExprPtr& node) { return known.emplace(Key(leaf_key(*node), node->args), node).first->second; });
 }
 
 ExprPtr replace_operands(const ExprPtr& e, std::span<const ExprPtr> replacement) {
     return rewrite(e, [&](const ExprPtr& node) {
         const auto index = static_cast<std::size_t>(node->index);
-        const bool replaced = node->op == ExprOp::operand && index < replacement.size() && replacement[index] != nullptr;
+        const bool replaced =
+            node->op == ExprOp::operand && index < replacement.size() && replacement[index] != nullptr;
         return replaced ? replacement[index] : node;
     });
 }

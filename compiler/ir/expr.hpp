@@ -20,13 +20,63 @@
 namespace igata {
 
 enum class ExprOp : std::uint8_t {
-    constant, operand, parameter,
+    constant,
+    operand,
+    parameter,
     // unary
-    neg, abs, sign, floor, ceil, round, sqrt, exp, log, log1p, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh,
-    asinh, acosh, atanh, erf, sigmoid, isnan, isinf, logical_not, bitwise_not, cast,
+    neg,
+    abs,
+    sign,
+    floor,
+    ceil,
+    round,
+    sqrt,
+    exp,
+    log,
+    log1p,
+    sin,
+    cos,
+    tan,
+    asin,
+    acos,
+    atan,
+    sinh,
+    cosh,
+    tanh,
+    asinh,
+    acosh,
+    atanh,
+    erf,
+    sigmoid,
+    isnan,
+    isinf,
+    logical_not,
+    bitwise_not,
+    cast,
     // binary; mod takes the divisor's sign (Python), fmod the dividend's (C); min and max propagate NaN
-    add, sub, mul, div, mod, fmod, pow, min, max, lt, le, gt, ge, eq, ne, logical_and, logical_or, logical_xor,
-    bitwise_and, bitwise_or, bitwise_xor, shift_left, shift_right,
+    add,
+    sub,
+    mul,
+    div,
+    mod,
+    fmod,
+    pow,
+    min,
+    max,
+    lt,
+    le,
+    gt,
+    ge,
+    eq,
+    ne,
+    logical_and,
+    logical_or,
+    logical_xor,
+    bitwise_and,
+    bitwise_or,
+    bitwise_xor,
+    shift_left,
+    shift_right,
     // ternary: condition, then, else
     select,
 };
@@ -36,12 +86,12 @@ using ExprPtr = std::shared_ptr<const Expr>;
 
 struct Expr {
     ExprOp op = ExprOp::constant;
-    double value = 0.0;                       ///< constant
-    std::int64_t integer = 0;                 ///< constant: exact value if written as an integer
-    bool is_integer = false;                  ///< constant: written without a point
-    int index = 0;                            ///< operand
-    std::string name;                         ///< parameter
-    DataType dtype = DataType::undefined;     ///< cast: the target; after `typed`: the type of the value, on every node
+    double value = 0.0;                    ///< constant
+    std::int64_t integer = 0;              ///< constant: exact value if written as an integer
+    bool is_integer = false;               ///< constant: written without a point
+    int index = 0;                         ///< operand
+    std::string name;                      ///< parameter
+    DataType dtype = DataType::undefined;  ///< cast: the target; after `typed`: the type of the value, on every node
     std::vector<ExprPtr> args;
 };
 
@@ -84,21 +134,21 @@ ExprPtr replace_operands(const ExprPtr& e, std::span<const ExprPtr> replacement)
 /// Replaces parameters by constants; one that is missing stays.
 ExprPtr substitute(const ExprPtr& e, const std::map<std::string, double>& parameters);
 
-/// Element type of the result for operand types; comparisons and predicates give boolean. Throws std::invalid_argument if
-/// the operands of an operation differ in type.
+/// Element type of the result for operand types; comparisons and predicates give boolean. Throws std::invalid_argument
+/// if the operands of an operation differ in type.
 DataType type_of(const ExprPtr& e, std::span<const DataType> operands);
 
-/// The same expression with the type of its value in every node's `dtype`. A constant or parameter takes the type of what it
-/// meets, else `result`, else f32 (i64 if all are integers). Equal subexpressions of one type become one object. Throws as
-/// type_of does.
+/// The same expression with the type of its value in every node's `dtype`. A constant or parameter takes the type of
+/// what it meets, else `result`, else f32 (i64 if all are integers), and a constant of an integer type becomes one (as
+/// by a cast). Equal subexpressions of one type become one object. Throws as type_of does.
 ExprPtr typed(const ExprPtr& e, std::span<const DataType> operands, DataType result = DataType::undefined);
 
 /// Folds constants and removes neutral elements where that cannot change a result (x*1, x+0 is kept for -0.0 only if
 /// not floating, select of a constant, cast to the own type, min/max/neg of constants); a square becomes a product.
 ExprPtr simplify(const ExprPtr& e);
 
-/// Structural matching: `pattern` may hold parameters, which bind to constants, and operands x0, x1, ..., which bind to any
-/// subexpression (the same one at each mention). Commutative operations match either way round.
+/// Structural matching: `pattern` may hold parameters, which bind to constants, and operands x0, x1, ..., which bind to
+/// any subexpression (the same one at each mention). Commutative operations match either way round.
 struct Match {
     std::map<std::string, double> parameters;
     std::vector<ExprPtr> operands;

@@ -63,7 +63,8 @@ ExprPtr fold_unary(const Expr& e) {
     if (e.op == ExprOp::cast && arg.op == ExprOp::cast && e.dtype == arg.dtype) return e.args[0];
     if (arg.op != ExprOp::constant || e.op == ExprOp::cast) return nullptr;
     if (e.op == ExprOp::neg && arg.is_integer)
-        return arg.integer == 0 || arg.integer == std::numeric_limits<std::int64_t>::min() ? nullptr : constant(-arg.integer);
+        return arg.integer == 0 || arg.integer == std::numeric_limits<std::int64_t>::min() ? nullptr
+                                                                                           : constant(-arg.integer);
     if (arg.is_integer) return nullptr;
     switch (e.op) {
         case ExprOp::neg: return constant(-arg.value);
@@ -82,7 +83,8 @@ ExprPtr merge_bounds(const Expr& e) {
     if (!same || !is_constant(e.args[1]) || !is_constant(inner.args[1])) return nullptr;
     const Expr& a = *inner.args[1];
     const Expr& b = *e.args[1];
-    const ExprPtr bound = a.is_integer && b.is_integer ? fold_integers(e.op, a.integer, b.integer) : fold_reals(e.op, a.value, b.value);
+    const ExprPtr bound =
+        a.is_integer && b.is_integer ? fold_integers(e.op, a.integer, b.integer) : fold_reals(e.op, a.value, b.value);
     return bound == nullptr ? nullptr : make(e.op, {inner.args[0], bound});
 }
 
@@ -90,7 +92,8 @@ ExprPtr fold_binary(const Expr& e) {
     const ExprPtr& a = e.args[0];
     const ExprPtr& b = e.args[1];
     if (is_constant(a) && is_constant(b))
-        return a->is_integer && b->is_integer ? fold_integers(e.op, a->integer, b->integer) : fold_reals(e.op, a->value, b->value);
+        return a->is_integer && b->is_integer ? fold_integers(e.op, a->integer, b->integer)
+                                              : fold_reals(e.op, a->value, b->value);
     switch (e.op) {
         case ExprOp::mul:
             if (is_value(a, 1)) return b;

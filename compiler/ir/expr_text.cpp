@@ -24,8 +24,16 @@ struct Infix {
 
 // Longer symbols first, so that the scanner may take the first that fits.
 constexpr std::array<Infix, 10> infixes{{
-    {"<=", ExprOp::le, 1}, {">=", ExprOp::ge, 1}, {"==", ExprOp::eq, 1}, {"!=", ExprOp::ne, 1}, {"<", ExprOp::lt, 1},
-    {">", ExprOp::gt, 1},  {"+", ExprOp::add, 2}, {"-", ExprOp::sub, 2}, {"*", ExprOp::mul, 3}, {"/", ExprOp::div, 3},
+    {"<=", ExprOp::le, 1},
+    {">=", ExprOp::ge, 1},
+    {"==", ExprOp::eq, 1},
+    {"!=", ExprOp::ne, 1},
+    {"<", ExprOp::lt, 1},
+    {">", ExprOp::gt, 1},
+    {"+", ExprOp::add, 2},
+    {"-", ExprOp::sub, 2},
+    {"*", ExprOp::mul, 3},
+    {"/", ExprOp::div, 3},
 }};
 constexpr int unary_precedence = 4;
 
@@ -91,7 +99,8 @@ private:
 
     std::string_view word_ahead() const {
         std::size_t end = at_;
-        while (end < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[end])) != 0 || text_[end] == '_')) ++end;
+        while (end < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[end])) != 0 || text_[end] == '_'))
+            ++end;
         return text_.substr(at_, end - at_);
     }
 
@@ -185,7 +194,8 @@ std::string print(const Expr& e, int context) {
         return infix->precedence < context ? fmt::format("({})", text) : text;
     }
     // The minus of a number is the number's own: the call keeps them apart.
-    if (e.op == ExprOp::neg && e.args[0]->op != ExprOp::constant) return fmt::format("-{}", print(*e.args[0], unary_precedence));
+    if (e.op == ExprOp::neg && e.args[0]->op != ExprOp::constant)
+        return fmt::format("-{}", print(*e.args[0], unary_precedence));
     std::string text = e.op == ExprOp::cast ? fmt::format("cast<{}>", name_of(e.dtype)) : std::string(name_of(e.op));
     for (std::size_t i = 0; i < e.args.size(); ++i) text.append(i == 0 ? "(" : ", ").append(print(*e.args[i], 0));
     return text + ")";

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ir/expr.hpp"
+#include "compiler/ir/scalar.hpp"
 
 namespace igata::expr {
 
@@ -31,6 +32,7 @@ public:
         if (built != nullptr) return built;
         Expr node = *e;
         node.dtype = type;
+        if (node.op == ExprOp::constant && !is_floating(type)) make_integer(node);
         for (std::size_t i = 0; i < node.args.size(); ++i) node.args[i] = build(e->args[i], argument_type(*e, i, type));
         return built = std::make_shared<const Expr>(std::move(node));
     }
@@ -42,12 +44,11 @@ private:
             case ExprOp::parameter: return DataType::undefined;
             case ExprOp::operand:
                 if (static_cast<std::size_t>(e.index) >= operands_.size())
-                    throw std::invalid_argument(fmt::format("x{} is used but there are {} operands", e.index, operands_.size()));
+                    throw std::invalid_argument(
+                        fmt::format("x{} is used but there are {} operands", e.index, operands_.size()));
                 return operands_[static_cast<std::size_t>(e.index)];
             case ExprOp::cast: own_type(e.args[0]); return e.dtype;
-            case ExprOp::select:
-                require_boolean(e, e.args[0]);
-                return unify(e, 1);
+            case ExprOp::select: require_boolean(e, e.args[0]); return unify(e, 1);
             case ExprOp::logical_and:
             case ExprOp::logical_or:
             case ExprOp::logical_xor:
@@ -73,7 +74,8 @@ private:
         for (std::size_t i = first; i < e.args.size(); ++i) {
             const DataType next = own_type(e.args[i]);
             if (type != DataType::undefined && next != DataType::undefined && next != type)
-                throw std::invalid_argument(fmt::format("{} of {} and {}", name_of(e.op), name_of(type), name_of(next)));
+                throw std::invalid_argument(
+                    fmt::format("{} of {} and {}", name_of(e.op), name_of(type), name_of(next)));
             if (next != DataType::undefined) type = next;
         }
         return type;
@@ -88,6 +90,19 @@ private:
             return DataType::boolean;
         const DataType common = unify(e, 0);
         return common != DataType::undefined ? common : fallback(e);
+    }
+
+    /// The constant as its integer type holds it: wrapped or saturated, as a cast does.
+    static void make_integer(Expr& node) {
+        const bool written_as_integer = std::exchange(node.is_integer, true);
+        node.integer = visit_dtype(node.dtype, [&]<class T>() -> std::int64_t {
+            if constexpr (std::is_same_v<T, bool>) return node.value != 0 ? 1 : 0;
+            else if constexpr (std::is_integral_v<T>)
+                return static_cast<std::int64_t>(written_as_integer ? scalar::convert<T>(node.integer)
+                                                                    : scalar::convert<T>(node.value));
+            else return 0;
+        });
+        node.value = static_cast<double>(node.integer);
     }
 
     static DataType fallback(const Expr& e) { return all_integer(e) ? DataType::i64 : DataType::f32; }

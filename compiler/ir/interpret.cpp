@@ -90,9 +90,10 @@ struct Strided {
 void collapse(Dims& extents, std::vector<Strided>& operands) {
     for (std::size_t i = extents.size(); i-- > 0;) {
         const bool last = i + 1 == extents.size();
-        const bool mergeable = extents[i] == 1 || (!last && std::all_of(operands.begin(), operands.end(), [&](const Strided& o) {
-                                   return o.strides[i] == o.strides[i + 1] * extents[i + 1];
-                               }));
+        const bool mergeable =
+            extents[i] == 1 || (!last && std::all_of(operands.begin(), operands.end(), [&](const Strided& o) {
+                return o.strides[i] == o.strides[i + 1] * extents[i + 1];
+            }));
         if (!mergeable) continue;
         // The merged dim steps like the inner one; a dim of one element leaves no trace.
         if (!last) extents[i + 1] *= extents[i];
@@ -211,7 +212,8 @@ void run_reduction(const Loop& loop, const Dims& extents, std::vector<Strided> o
 void run_loop(const Loop& loop, std::byte* const* operands, std::int64_t begin, std::int64_t end) {
     Dims extents = loop.extents;
     std::vector<Strided> strided;
-    for (const Loop::Operand& input : loop.inputs) strided.push_back({input.dtype, operands[strided.size()], input.strides});
+    for (const Loop::Operand& input : loop.inputs)
+        strided.push_back({input.dtype, operands[strided.size()], input.strides});
     strided.push_back({loop.output.dtype, operands[strided.size()], loop.output.strides});
     if (!extents.empty()) {
         extents[0] = end - begin;

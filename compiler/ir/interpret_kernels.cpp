@@ -93,8 +93,7 @@ BlockKernel unary_kernel(ExprOp op) {
         case ExprOp::ceil: return rounding<T>([](auto x) { return std::ceil(x); });
         case ExprOp::round: return rounding<T>([](auto x) { return std::nearbyint(x); });
         case ExprOp::isnan: return unary<std::uint8_t, T>([](T x) { return x != x; });
-        case ExprOp::isinf:
-            return unary<std::uint8_t, T>([](T x) { return std::isinf(scalar::real(x)); });
+        case ExprOp::isinf: return unary<std::uint8_t, T>([](T x) { return std::isinf(scalar::real(x)); });
         case ExprOp::logical_not: return unary<std::uint8_t, T>([](T x) { return x == T{}; });
         default: return real_kernel<T>(op);
     }
@@ -151,15 +150,18 @@ Carrier<To> convert_element(Carrier<From> value) {
 BlockKernel cast_kernel(DataType from, DataType to) {
     return visit_dtype(from, [&]<class From>() {
         return visit_dtype(to, [&]<class To>() {
-            return unary<Carrier<To>, Carrier<From>>([](Carrier<From> value) { return convert_element<To, From>(value); });
+            return unary<Carrier<To>, Carrier<From>>(
+                [](Carrier<From> value) { return convert_element<To, From>(value); });
         });
     });
 }
 
 template <class T>
 T identity(Reduce kind) {
-    constexpr T highest = std::is_floating_point_v<T> ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
-    constexpr T lowest = std::is_floating_point_v<T> ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::min();
+    constexpr T highest =
+        std::is_floating_point_v<T> ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
+    constexpr T lowest =
+        std::is_floating_point_v<T> ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::min();
     switch (kind) {
         case Reduce::sum: return T{0};
         case Reduce::product: return T{1};
@@ -212,7 +214,8 @@ BlockKernel block_kernel(ExprOp op, DataType from, DataType to) {
 
 void load_block(DataType dtype, const std::byte* from, std::int64_t stride, std::int64_t n, void* to) {
     visit_dtype(dtype, [&]<class T>() {
-        const auto* source = reinterpret_cast<const std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>*>(from);
+        const auto* source =
+            reinterpret_cast<const std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>*>(from);
         auto* target = static_cast<Carrier<T>*>(to);
         if (stride == 0) std::fill(target, target + n, Carrier<T>(*source));
         else if (stride == 1) std::copy(source, source + n, target);
@@ -247,9 +250,15 @@ void accumulate_block(Reduce kind, DataType dtype, const void* values, std::int6
                 if (stride == 0) *target = scalar::add(*target, pairwise_sum(source, n));
                 else accumulate(source, n, target, stride, [](T a, T b) { return scalar::add(a, b); });
                 break;
-            case Reduce::product: accumulate(source, n, target, stride, [](T a, T b) { return scalar::multiply(a, b); }); break;
-            case Reduce::minimum: accumulate(source, n, target, stride, [](T a, T b) { return scalar::minimum(a, b); }); break;
-            case Reduce::maximum: accumulate(source, n, target, stride, [](T a, T b) { return scalar::maximum(a, b); }); break;
+            case Reduce::product:
+                accumulate(source, n, target, stride, [](T a, T b) { return scalar::multiply(a, b); });
+                break;
+            case Reduce::minimum:
+                accumulate(source, n, target, stride, [](T a, T b) { return scalar::minimum(a, b); });
+                break;
+            case Reduce::maximum:
+                accumulate(source, n, target, stride, [](T a, T b) { return scalar::maximum(a, b); });
+                break;
         }
     });
 }

@@ -1,6 +1,7 @@
 // The operations of scalar expressions over blocks of elements held in registers: what `run_loop` is made of.
 //
-// A register holds a block in the carrier of its type: float for f16 and bf16, a byte (0 or 1) for bool, else the type itself.
+// A register holds a block in the carrier of its type: float for f16 and bf16, a byte (0 or 1) for bool, else the type
+// itself.
 #pragma once
 
 #include <cstddef>

@@ -119,9 +119,13 @@ T power(T base, T exponent) {
 }
 
 template <class T>
-T minimum(T a, T b) { return a < b || a != a ? a : b; }
+T minimum(T a, T b) {
+    return a < b || a != a ? a : b;
+}
 template <class T>
-T maximum(T a, T b) { return a > b || a != a ? a : b; }
+T maximum(T a, T b) {
+    return a > b || a != a ? a : b;
+}
 
 template <class T>
 bool within_width(T amount) {

@@ -57,8 +57,7 @@ constexpr Row rows[] = {
     {"Floor", 1, 13, Accepts::floats, "floor(x0)"},
     {"Greater", 1, 13, Accepts::numbers, "x0 > x1"},
     {"GreaterOrEqual", 12, 16, Accepts::numbers, "x0 >= x1"},
-    {"HardSigmoid", 1, 22, Accepts::floats, "min(max(alpha * x0 + beta, 0), 1)",
-     {{{"alpha", 0.2F}, {"beta", 0.5F}}}},
+    {"HardSigmoid", 1, 22, Accepts::floats, "min(max(alpha * x0 + beta, 0), 1)", {{{"alpha", 0.2F}, {"beta", 0.5F}}}},
     {"HardSwish", 14, 22, Accepts::floats, "x0 * min(max(0.16666666666666666 * x0 + 0.5, 0), 1)"},
     {"IsNaN", 9, 20, Accepts::floats, "isnan(x0)"},
     {"LeakyRelu", 1, 16, Accepts::floats, "select(x0 < 0, alpha * x0, x0)", {{{"alpha", 0.01F}}}},
@@ -74,9 +73,17 @@ constexpr Row rows[] = {
     {"Reciprocal", 1, 13, Accepts::floats, "1 / x0"},
     {"Relu", 1, 14, Accepts::numbers, "max(x0, 0)"},
     {"Round", 11, 22, Accepts::floats, "round(x0)"},
-    {"Selu", 1, 22, Accepts::floats, "gamma * select(x0 > 0, x0, alpha * exp(x0) - alpha)",
+    {"Selu",
+     1,
+     22,
+     Accepts::floats,
+     "gamma * select(x0 > 0, x0, alpha * exp(x0) - alpha)",
      {{{"alpha", 1.67326319217681884765625F}, {"gamma", 1.05070102214813232421875F}}}},
-    {"Shrink", 9, 9, Accepts::numbers, "select(x0 < -lambd, x0 + bias, select(x0 > lambd, x0 - bias, 0))",
+    {"Shrink",
+     9,
+     9,
+     Accepts::numbers,
+     "select(x0 < -lambd, x0 + bias, select(x0 > lambd, x0 - bias, 0))",
      {{{"bias", 0.0F}, {"lambd", 0.5F}}}},
     {"Sigmoid", 1, 13, Accepts::floats, "sigmoid(x0)"},
     {"Sign", 9, 13, Accepts::numbers, "sign(x0)"},
@@ -116,7 +123,8 @@ ExprPtr row_expression(const ExprPtr& body, const Row& row, const Graph& graph, 
     const ExprPtr e = expr::simplify(expr::substitute(body, values));
     const DataType dtype = graph.value(node.input(0)).type.dtype;
     if (!is_integer(dtype)) return e;
-    return expr::cast(dtype, expr::replace_operands(e, std::vector<ExprPtr>{expr::cast(DataType::f64, expr::operand(0))}));
+    return expr::cast(dtype,
+                      expr::replace_operands(e, std::vector<ExprPtr>{expr::cast(DataType::f64, expr::operand(0))}));
 }
 
 /// Before opset 7, `broadcast` allowed the second operand a shape that is a part of the first's from `axis` on (without
@@ -204,7 +212,9 @@ OpDef row_op(const Row& row) {
     for (const Parameter& parameter : row.parameters)
         if (parameter.name != nullptr) op.attrs.push_back({parameter.name, AttrKind::real});
     if (row.since < 7 && op.max_inputs == 2) op.raise = raise_axis;
-    op.expression = [body, row](const Graph& graph, const Node& node) { return row_expression(body, row, graph, node); };
+    op.expression = [body, row](const Graph& graph, const Node& node) {
+        return row_expression(body, row, graph, node);
+    };
     op.infer = [row](InferContext& c) {
         const DataType dtype = c.dtype(c.input_count() == 3 ? 1 : 0);
         if (!accepts(row.accepts, dtype))

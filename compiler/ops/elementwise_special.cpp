@@ -1,6 +1,6 @@
 // Elementwise operators whose expression depends on more than float attributes: on other attributes (BitShift, Gelu,
-// IsInf, Mod), on the element types (Cast, CastLike, Pow), on which inputs are there (Clip) or on their number (Max, Mean,
-// Min, Sum).
+// IsInf, Mod), on the element types (Cast, CastLike, Pow), on which inputs are there (Clip) or on their number (Max,
+// Mean, Min, Sum).
 #include <fmt/format.h>
 
 #include "compiler/ops/elementwise.hpp"
@@ -57,7 +57,8 @@ ExprPtr mod(const Graph&, const Node& node) {
 ExprPtr pow(const Graph& graph, const Node& node) {
     const DataType base = input_type(graph, node, 0);
     const DataType exponent = input_type(graph, node, 1);
-    if (base == DataType::boolean || exponent == DataType::boolean) throw std::invalid_argument("takes numbers, got bool");
+    if (base == DataType::boolean || exponent == DataType::boolean)
+        throw std::invalid_argument("takes numbers, got bool");
     if (base == exponent) return expr::parse("pow(x0, x1)");
     DataType common = base;
     if (is_integer(base) && is_integer(exponent)) common = DataType::i64;
@@ -75,7 +76,8 @@ ExprPtr clip(const Graph& graph, const Node& node) {
         if (node.attrs.has(name)) e = expr::make(op, {e, expr::constant(double{node.attrs.get_float(name, 0)})});
         else if (id != no_value) e = expr::make(op, {e, expr::operand(i)});
         if (id != no_value && element_count(graph.value(id).type.dims) != 1)
-            throw std::invalid_argument(fmt::format("{} must be one element, not {}", name, to_string(graph.value(id).type)));
+            throw std::invalid_argument(
+                fmt::format("{} must be one element, not {}", name, to_string(graph.value(id).type)));
     };
     bound(ExprOp::max, "min", 1);
     bound(ExprOp::min, "max", 2);
@@ -84,16 +86,16 @@ ExprPtr clip(const Graph& graph, const Node& node) {
 
 /// ONNX's TensorProto.DataType.
 DataType data_type_of_onnx(std::int64_t code, const Node& node) {
-    constexpr DataType types[] = {DataType::undefined, DataType::f32, DataType::u8,        DataType::i8,
-                                  DataType::u16,       DataType::i16, DataType::i32,       DataType::i64,
-                                  DataType::undefined, DataType::boolean, DataType::f16,   DataType::f64,
-                                  DataType::u32,       DataType::u64, DataType::undefined, DataType::undefined,
-                                  DataType::bf16};
+    constexpr DataType types[] = {
+        DataType::undefined, DataType::f32, DataType::u8,        DataType::i8,        DataType::u16, DataType::i16,
+        DataType::i32,       DataType::i64, DataType::undefined, DataType::boolean,   DataType::f16, DataType::f64,
+        DataType::u32,       DataType::u64, DataType::undefined, DataType::undefined, DataType::bf16};
     const bool listed = code >= 0 && code < static_cast<std::int64_t>(std::size(types));
     const DataType dtype = listed ? types[code] : DataType::undefined;
     if (dtype == DataType::undefined)
-        throw Unsupported(fmt::format("{}: element type {} (a string, complex, 8-bit float or 4-bit type) is not supported",
-                                      describe(node), code));
+        throw Unsupported(
+            fmt::format("{}: element type {} (a string, complex, 8-bit float or 4-bit type) is not supported",
+                        describe(node), code));
     return dtype;
 }
 
@@ -113,8 +115,8 @@ ExprPtr cast_like(const Graph& graph, const Node& node) {
 void raise_cast(Graph&, NodeIt node) {
     const auto to = node->attrs.find("to");
     if (to == node->attrs.end() || !std::holds_alternative<std::string>(to->second)) return;
-    constexpr const char* names[] = {"UNDEFINED", "FLOAT", "UINT8", "INT8",    "UINT16", "INT16",  "INT32",
-                                     "INT64",     "STRING", "BOOL", "FLOAT16", "DOUBLE", "UINT32", "UINT64"};
+    constexpr const char* names[] = {"UNDEFINED", "FLOAT",  "UINT8", "INT8",    "UINT16", "INT16",  "INT32",
+                                     "INT64",     "STRING", "BOOL",  "FLOAT16", "DOUBLE", "UINT32", "UINT64"};
     const std::string name = std::get<std::string>(to->second);
     for (std::int64_t code = 0; code < static_cast<std::int64_t>(std::size(names)); ++code)
         if (name == names[code]) to->second = code;

@@ -70,7 +70,8 @@ MapForm map_form(const Graph& graph, const Node& node) {
     std::vector<ExprPtr> numbers(static_cast<std::size_t>(expr::operand_count(whole)));
     for (const std::size_t i : used) {
         const Tensor* constant = graph.constant(node.inputs[i]);
-        if (constant != nullptr && constant->count() == 1 && constant->dims().size() <= rank) numbers[i] = scalar(*constant);
+        if (constant != nullptr && constant->count() == 1 && constant->dims().size() <= rank)
+            numbers[i] = scalar(*constant);
     }
     form.body = expr::simplify(expr::replace_operands(whole, numbers));
     form.inputs = operands_of(form.body);

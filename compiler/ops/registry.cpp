@@ -34,8 +34,8 @@ Registry build() {
 #undef IGATA_OP_FAMILY
     const auto key = [](const OpDef& op) { return std::tie(op.name, op.domain); };
     std::sort(all.begin(), all.end(), [&](const OpDef& a, const OpDef& b) { return key(a) < key(b); });
-    const auto twice = std::adjacent_find(all.begin(), all.end(),
-                                          [&](const OpDef& a, const OpDef& b) { return key(a) == key(b); });
+    const auto twice =
+        std::adjacent_find(all.begin(), all.end(), [&](const OpDef& a, const OpDef& b) { return key(a) == key(b); });
     if (twice != all.end()) throw std::logic_error(fmt::format("operator {} is defined twice", twice->name));
     Registry registry;
     for (OpDef& op : all) registry.add(std::move(op));
@@ -61,10 +61,11 @@ constexpr const char* attr_kind_names[] = {"integer",  "float",  "string",  "ten
 /// Arity and attributes are as the operator's definition says.
 void check_node(const OpDef& op, const InferContext& context) {
     if (!in_range(context.input_count(), op.min_inputs, op.max_inputs))
-        context.fail(fmt::format("takes {}, got {}", count_text(op.min_inputs, op.max_inputs, "input"), context.input_count()));
-    if (!in_range(context.output_count(), op.min_outputs, op.max_outputs))
         context.fail(
-            fmt::format("has {}, got {}", count_text(op.min_outputs, op.max_outputs, "output"), context.output_count()));
+            fmt::format("takes {}, got {}", count_text(op.min_inputs, op.max_inputs, "input"), context.input_count()));
+    if (!in_range(context.output_count(), op.min_outputs, op.max_outputs))
+        context.fail(fmt::format("has {}, got {}", count_text(op.min_outputs, op.max_outputs, "output"),
+                                 context.output_count()));
     for (int i = 0; i < op.min_inputs; ++i)
         if (!context.has_input(static_cast<std::size_t>(i))) context.fail(fmt::format("input {} is missing", i));
     for (const AttrDef& def : op.attrs) {
@@ -94,9 +95,8 @@ void run_infer(const OpDef& op, InferContext& context) {
 std::vector<ValueType> output_types(const Graph& graph, const Node& node, const OpDef& op) {
     std::vector<ValueType> types;
     for (const ValueId id : node.outputs) types.push_back(id == no_value ? ValueType{} : graph.value(id).type);
-    const bool known = std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId id) {
-        return id != no_value && graph.value(id).type.known();
-    });
+    const bool known = std::all_of(node.outputs.begin(), node.outputs.end(),
+                                   [&](ValueId id) { return id != no_value && graph.value(id).type.known(); });
     if (known) return types;
     InferContext context(graph, node);
     run_infer(op, context);
@@ -120,8 +120,7 @@ const OpDef* Registry::find(std::string_view name, std::string_view domain) cons
 
 const OpDef& op_of(const Node& node) {
     const OpDef* op = Registry::instance().find(node.op);
-    if (op == nullptr)
-        throw Unsupported(describe(node) + ": not supported; `igata ops` lists the operators that are");
+    if (op == nullptr) throw Unsupported(describe(node) + ": not supported; `igata ops` lists the operators that are");
     return *op;
 }
 
@@ -132,7 +131,8 @@ void infer_node(Graph& graph, Node& node) {
         if (node.outputs[i] == no_value) continue;
         Value& value = graph.value(node.outputs[i]);
         value.type = context.outputs()[i];
-        if (!value.type.known()) throw std::logic_error(fmt::format("{}: infer gave output {} no type", describe(node), i));
+        if (!value.type.known())
+            throw std::logic_error(fmt::format("{}: infer gave output {} no type", describe(node), i));
         if (const auto found = context.output_constants().find(i); found != context.output_constants().end())
             value.constant = found->second;
     }
@@ -170,7 +170,8 @@ std::string describe(const Node& node) {
 
 std::int64_t normalize_axis(std::int64_t axis, std::size_t rank) {
     const auto n = static_cast<std::int64_t>(rank);
-    if (axis < -n || axis >= n) throw std::invalid_argument(fmt::format("axis {} is out of range for rank {}", axis, rank));
+    if (axis < -n || axis >= n)
+        throw std::invalid_argument(fmt::format("axis {} is out of range for rank {}", axis, rank));
     return axis < 0 ? axis + n : axis;
 }
 

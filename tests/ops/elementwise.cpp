@@ -33,12 +33,13 @@ void check_close(const Tensor& actual, const std::vector<double>& expected, doub
     const std::vector<double> values = actual.to_f64();
     REQUIRE(values.size() == expected.size());
     for (std::size_t i = 0; i < values.size(); ++i)
-        CHECK_MESSAGE(std::abs(values[i] - expected[i]) <= tolerance * std::max(1.0, std::abs(expected[i])), what, "[", i,
-                      "] is ", values[i], ", not ", expected[i]);
+        CHECK_MESSAGE(std::abs(values[i] - expected[i]) <= tolerance * std::max(1.0, std::abs(expected[i])), what, "[",
+                      i, "] is ", values[i], ", not ", expected[i]);
 }
 
 /// In every floating type, to its precision.
-void check_function(const std::string& op, const std::vector<double>& x, const std::vector<double>& y, const Attrs& attrs = {}) {
+void check_function(const std::string& op, const std::vector<double>& x, const std::vector<double>& y,
+                    const Attrs& attrs = {}) {
     const Tensor input = list<double>(x);
     for (const auto& [dtype, tolerance] : std::map<DataType, double>{
              {DataType::f64, 6e-8}, {DataType::f32, 4e-7}, {DataType::f16, 1e-3}, {DataType::bf16, 8e-3}}) {
@@ -134,7 +135,8 @@ TEST_CASE("arithmetic in each class of types, broadcast") {
     CHECK(run_single({"Mod", {longs({-4, 7, 5}), longs({3, -3, -8})}, {{"fmod", integer(1)}}}) == longs({-1, 1, 5}));
     CHECK(run_single({"Mod", {floats({-4.5F, 7}), floats({3, -3})}, {{"fmod", integer(1)}}}) == floats({-1.5F, 1}));
     CHECK(run_single({"Abs", {list<std::int8_t>({-5, 5})}}) == list<std::int8_t>({5, 5}));
-    CHECK(run_single({"Where", {bools({true, false}), longs({1, 2}), Tensor::scalar<std::int64_t>(9)}}) == longs({1, 9}));
+    CHECK(run_single({"Where", {bools({true, false}), longs({1, 2}), Tensor::scalar<std::int64_t>(9)}}) ==
+          longs({1, 9}));
     CHECK(run_single({"PRelu", {Tensor::of<float>({2, 2}, {-1, -2, -3, 4}), floats({2, 3})}}) ==
           Tensor::of<float>({2, 2}, {-2, -6, -6, 4}));
     CHECK_THROWS_WITH_AS(run_op({"Add", {floats({1}), longs({1})}}), "Add 'node': add of f32 and i64", BadInput);
@@ -168,7 +170,8 @@ TEST_CASE("comparisons, logic and bits") {
     const Tensor by = list<std::uint32_t>({4, 1});
     CHECK(run_single({"BitShift", {ones, by}, {{"direction", text("LEFT")}}}) == list<std::uint32_t>({16, 0}));
     CHECK(run_single({"BitShift", {ones, by}, {{"direction", text("RIGHT")}}}) == list<std::uint32_t>({0, 1U << 30}));
-    CHECK_THROWS_WITH_AS(run_op({"BitShift", {ones, by}}), "BitShift 'node': attribute 'direction' is missing", BadInput);
+    CHECK_THROWS_WITH_AS(run_op({"BitShift", {ones, by}}), "BitShift 'node': attribute 'direction' is missing",
+                         BadInput);
     const Tensor special = floats({inf, -inf, not_a_number, 1});
     CHECK(run_single({"IsNaN", {special}}) == bools({false, false, true, false}));
     CHECK(run_single({"IsInf", {special}}) == bools({true, true, false, false}));
@@ -226,8 +229,9 @@ TEST_CASE("before opset 7 an axis says where the second operand meets the first"
           Tensor::of<float>({2, 3, 2}, {10, 11, 22, 23, 34, 35, 16, 17, 28, 29, 40, 41}));
     CHECK(run_single({"Mul", {a, floats({1, 10})}, {{"broadcast", integer(1)}}, 6}) ==
           Tensor::of<float>({2, 3, 2}, {0, 10, 2, 30, 4, 50, 6, 70, 8, 90, 10, 110}));
-    CHECK(run_single({"Greater", {a, floats({5, 7})}, {{"broadcast", integer(1)}, {"axis", integer(0)}}, 1}) ==
-          Tensor::of<bool>({2, 3, 2}, {false, false, false, false, false, false, false, false, true, true, true, true}));
+    CHECK(
+        run_single({"Greater", {a, floats({5, 7})}, {{"broadcast", integer(1)}, {"axis", integer(0)}}, 1}) ==
+        Tensor::of<bool>({2, 3, 2}, {false, false, false, false, false, false, false, false, true, true, true, true}));
     CHECK(run_single({"PRelu", {Tensor::of<float>({1, 2, 2}, {-1, -2, -3, 4}), floats({2, 3})}, {}, 6}) ==
           Tensor::of<float>({1, 2, 2}, {-2, -4, -9, 4}));
     const Graph graph = typed_graph("graph (a: f32[2,3,2], b: f32[3]) -> (c) {\n  c = AlignAxis:6(b, a) {axis=1}\n}");
@@ -236,8 +240,10 @@ TEST_CASE("before opset 7 an axis says where the second operand meets the first"
 
 TEST_CASE("the Map form leaves absent inputs out and takes numbers in") {
     const auto form_of = [](const std::string& statement) {
-        const Graph graph = typed_graph("graph (x: f32[2,3], c: bool[3]) -> (y) {\n  k = constant f32[1] {0.5}\n"
-                                        "  v = constant f32[3] {1,2,3}\n  n = constant i64[] {7}\n" + statement + "\n}");
+        const Graph graph = typed_graph(
+            "graph (x: f32[2,3], c: bool[3]) -> (y) {\n  k = constant f32[1] {0.5}\n"
+            "  v = constant f32[3] {1,2,3}\n  n = constant i64[] {7}\n" +
+            statement + "\n}");
         const MapForm form = map_form(graph, graph.nodes.front());
         std::string text = expr::print(form.body) + " of";
         for (const std::size_t i : form.inputs) text += " " + graph.value(graph.nodes.front().inputs[i]).name;

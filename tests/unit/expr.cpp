@@ -32,8 +32,9 @@ TEST_CASE("expressions print with the fewest parentheses that keep their meaning
 }
 
 TEST_CASE("constants print and parse back to the same value") {
-    for (const double value : {0.0, -0.0, 1.0, 0.1, -2.5e-300, 1e20, 6.02e23, 1.0 / 3.0, std::numeric_limits<double>::infinity(),
-                               -std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+    for (const double value :
+         {0.0, -0.0, 1.0, 0.1, -2.5e-300, 1e20, 6.02e23, 1.0 / 3.0, std::numeric_limits<double>::infinity(),
+          -std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
         const ExprPtr e = expr::make(ExprOp::sub, {expr::operand(0), expr::constant(value)});
         CHECK_MESSAGE(expr::equal(expr::parse(expr::print(e)), e), expr::print(e));
     }
@@ -88,6 +89,21 @@ TEST_CASE("types: constants take the type of what they meet, predicates are bool
     CHECK(typed->args[0]->dtype == DataType::boolean);
 }
 
+TEST_CASE("typed constants are numbers of their type") {
+    const auto bound = [](DataType dtype, std::string_view text) {
+        const std::vector<DataType> types{dtype};
+        const ExprPtr constant = expr::typed(expr::parse(text), types)->args[1];
+        CHECK(constant->is_integer);
+        return constant->integer;
+    };
+    CHECK(bound(DataType::u8, "max(x0, -1)") == 255);
+    CHECK(bound(DataType::u8, "max(x0, -1.5)") == 0);
+    CHECK(bound(DataType::i32, "min(x0, inf)") == 2147483647);
+    CHECK(bound(DataType::i64, "min(x0, 2.75)") == 2);
+    CHECK(bound(DataType::boolean, "x0 == 0.5") == 1);
+    CHECK(bound(DataType::u64, "min(x0, inf)") == -1);
+}
+
 TEST_CASE("operands and parameters are replaced, shared parts stay shared") {
     const ExprPtr swish = expr::parse("x0 * sigmoid(beta * x0)");
     const ExprPtr inner = expr::parse("x0 + x1");
@@ -101,7 +117,8 @@ TEST_CASE("operands and parameters are replaced, shared parts stay shared") {
     CHECK(expr::print(expr::replace_operands(inner, std::vector<ExprPtr>{nullptr, swish})) ==
           "x0 + x0 * sigmoid(beta * x0)");
     ExprPtr deep = expr::operand(0);
-    for (int i = 0; i < 100; ++i) deep = expr::replace_operands(expr::parse("x0 * tanh(x0)"), std::vector<ExprPtr>{deep});
+    for (int i = 0; i < 100; ++i)
+        deep = expr::replace_operands(expr::parse("x0 * tanh(x0)"), std::vector<ExprPtr>{deep});
     CHECK(expr::cost(expr::simplify(deep)) == 200);
 }
 

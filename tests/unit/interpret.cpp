@@ -76,7 +76,8 @@ TEST_CASE("min and max propagate NaN") {
 TEST_CASE("rounding, remainders and predicates of floats") {
     CHECK(eval<float, float>("round(x0)", {{0.5F, 1.5F, 2.5F, -0.5F, -1.5F, 2.6F}}) ==
           std::vector<float>{0, 2, 2, -0.0F, -2, 3});
-    CHECK(eval<float, float>("mod(x0, x1)", {{5.5F, -5.5F, 5.5F}, {2, 2, -2}}) == std::vector<float>{1.5F, 0.5F, -0.5F});
+    CHECK(eval<float, float>("mod(x0, x1)", {{5.5F, -5.5F, 5.5F}, {2, 2, -2}}) ==
+          std::vector<float>{1.5F, 0.5F, -0.5F});
     CHECK(eval<float, float>("fmod(x0, x1)", {{5.5F, -5.5F, 5.5F}, {2, 2, -2}}) ==
           std::vector<float>{1.5F, -1.5F, 1.5F});
     CHECK(eval<bool, float>("isnan(x0)", {{not_a_number, inf, 1}}) == std::vector<bool>{true, false, false});
@@ -95,7 +96,8 @@ TEST_CASE("casts have a result for every value") {
     CHECK(eval<std::uint64_t, float>("cast<u64>(x0)", {{1.8446744e19F, 0x1p63F}}) ==
           std::vector<std::uint64_t>{Limits<std::uint64_t>::max(), std::uint64_t{1} << 63});
     CHECK(eval<std::int8_t, std::int32_t>("cast<i8>(x0)", {{200, -129}}) == std::vector<std::int8_t>{-56, 127});
-    CHECK(eval<bool, float>("cast<bool>(x0)", {{0.5F, 0, -0.0F, not_a_number}}) == std::vector<bool>{true, false, false, true});
+    CHECK(eval<bool, float>("cast<bool>(x0)", {{0.5F, 0, -0.0F, not_a_number}}) ==
+          std::vector<bool>{true, false, false, true});
     CHECK(eval<float, bool>("cast<f32>(x0)", {{true, false}}) == std::vector<float>{1, 0});
     const std::vector<float> halves = eval<float, float>("cast<f32>(cast<f16>(x0))", {{2049, 1e6F, 0.1F}});
     CHECK(halves[0] == 2048);
@@ -159,7 +161,8 @@ TEST_CASE("a loop runs over any strides and any part of its outermost dim") {
     Loop reversed = make_loop({4}, DataType::i32, {-1}, DataType::i64, {2}, "cast<i64>(x0)");
     std::vector<std::int32_t> in{1, 2, 3, 4};
     std::vector<std::int64_t> out(8, 0);
-    std::byte* const operands[] = {reinterpret_cast<std::byte*>(in.data() + 3), reinterpret_cast<std::byte*>(out.data())};
+    std::byte* const operands[] = {reinterpret_cast<std::byte*>(in.data() + 3),
+                                   reinterpret_cast<std::byte*>(out.data())};
     run_loop(reversed, operands, 0, 4);
     CHECK(out == std::vector<std::int64_t>{4, 0, 3, 0, 2, 0, 1, 0});
     const Loop scalar = make_loop({}, DataType::f32, {}, DataType::f32, {}, "x0 * x0");
