@@ -26,6 +26,8 @@ struct Flags {
     bool json = false;
 };
 
+const CLI::Validator not_negative([](std::string& text) { return text.starts_with('-') ? text + " is negative" : ""; }, "");
+
 CLI::App* command(CLI::App& app, const char* name, const char* what, const char* examples) {
     CLI::App* sub = app.add_subcommand(name, what);
     sub->footer(std::string("Examples:\n") + examples);
@@ -49,16 +51,17 @@ void add_pipeline(CLI::App* sub, PipelineFlags& flags) {
         ->type_name("PASS|all")->delimiter(',')->allow_extra_args(false);
     sub->add_option("--stop-after", flags.stop_after, "run no pass after this one, and write nothing")->type_name("PASS");
     sub->add_flag("--time-passes", flags.time_passes, "print how long each pass took");
-    sub->add_option("--bisect", flags.bisect, "apply only the first N rewrites")->type_name("N")->check(CLI::NonNegativeNumber);
+    sub->add_option("--bisect", flags.bisect, "apply only the first N rewrites")->type_name("N")->check(not_negative);
     add_remarks(sub, flags);
 }
 
 void add_engine(CLI::App* sub, EngineKind& engine, double& rtol, double& atol) {
-    sub->add_option("--engine", engine, "generated (compiled C++, the default), plan (the same steps in this process) or "
-                                        "interpreter (the reference)")
-        ->transform(CLI::CheckedTransformer(engines).description(""))->type_name("ENGINE");
-    sub->add_option("--rtol", rtol, "relative tolerance")->capture_default_str()->check(CLI::NonNegativeNumber)->type_name("R");
-    sub->add_option("--atol", atol, "absolute tolerance")->capture_default_str()->check(CLI::NonNegativeNumber)->type_name("A");
+    sub->add_option_function<std::string>(
+           "--engine", [&engine](const std::string& name) { engine = engines.at(name); },
+           "generated (compiled C++, the default), plan (the same steps in this process) or interpreter (the reference)")
+        ->check(CLI::IsMember({"generated", "plan", "interpreter"}).description(""))->type_name("ENGINE");
+    sub->add_option("--rtol", rtol, "relative tolerance")->capture_default_str()->check(not_negative)->type_name("R");
+    sub->add_option("--atol", atol, "absolute tolerance")->capture_default_str()->check(not_negative)->type_name("A");
 }
 
 constexpr const char* bind_one = "the value of a dim that the model leaves open: its symbol, or INPUT:AXIS";
@@ -160,6 +163,13 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     app.footer("Exit codes: 0 fine, 1 mismatch, 2 usage, 3 unsupported, 4 bad model or file.\n"
                "`igata COMMAND --help` shows a command's options and examples.");
+    app.failure_message([](const CLI::App* failed, const CLI::Error& error) {
+        const auto commands = failed->get_subcommands();
+        const std::string name = commands.empty() ? "igata" : "igata " + commands.front()->get_name();
+        if (commands.empty() && failed->remaining_size() > 0)
+            return "igata: there is no command '" + failed->remaining().front() + "'; see `igata --help`\n";
+        return "igata: " + std::string(error.what()) + "; see `" + name + " --help`\n";
+    });
     Flags flags;
     add_compile(app, flags.compile);
     add_check(app, flags.check);
