@@ -29,8 +29,9 @@ inline MemorySpec grouped_weights(const ConvolutionSpec& spec) {
 }
 
 /// Activations as they lie, unless only a slow implementation takes them so: then in the primitive's own layout.
-inline dnnl::convolution_forward::primitive_desc choose_convolution(const dnnl::engine& engine, const ConvolutionSpec& spec,
-                                                                    const MemorySpec& dst, const dnnl::primitive_attr& attr) {
+inline dnnl::convolution_forward::primitive_desc choose_convolution(const dnnl::engine& engine,
+                                                                    const ConvolutionSpec& spec, const MemorySpec& dst,
+                                                                    const dnnl::primitive_attr& attr) {
     const MemorySpec weights = grouped_weights(spec);
     onednn::ConvolutionDescs descs;
     descs.weights = onednn::any_layout(weights);
@@ -57,7 +58,8 @@ inline std::unique_ptr<Operation> make_operation(const Builder& builder, const C
     enum Operand : int { src, weights, bias, dst };
     return make_with_epilogue(spec.epilogue, dst, spec.dst, [&](const InsideOps& ops, const MemorySpec& result) {
         const auto pd = choose_convolution(builder.engine, spec, result, ops.attr());
-        auto operation = std::make_unique<PrimitiveOperation>(builder, dnnl::convolution_forward(pd), pd.scratchpad_desc());
+        auto operation =
+            std::make_unique<PrimitiveOperation>(builder, dnnl::convolution_forward(pd), pd.scratchpad_desc());
         operation->add(DNNL_ARG_SRC, src, onednn::memory_desc(spec.src), pd.src_desc());
         operation->add(DNNL_ARG_WEIGHTS, weights, onednn::memory_desc(grouped_weights(spec)), pd.weights_desc());
         if (spec.bias.rank > 0) operation->add(DNNL_ARG_BIAS, bias, onednn::memory_desc(spec.bias), pd.bias_desc());

@@ -1,5 +1,5 @@
-// Depthwise convolution over channels-last f32: each row is computed in registers and its activation applied while the row is
-// still in the first cache. Measured at twice the speed of oneDNN's.
+// Depthwise convolution over channels-last f32: each row is computed in registers and its activation applied while the
+// row is still in the first cache. Measured at twice the speed of oneDNN's.
 #pragma once
 
 #include <algorithm>
@@ -65,8 +65,8 @@ struct DepthwiseRow {
     }
 
     template <int lanes, int width>
-    [[gnu::always_inline]] static void any_tile(const DepthwiseShape& s, const Taps& taps, const float* bias, float* dst,
-                                                std::int64_t first) {
+    [[gnu::always_inline]] static void any_tile(const DepthwiseShape& s, const Taps& taps, const float* bias,
+                                                float* dst, std::int64_t first) {
         const std::int64_t begin = first * s.stride_w - s.pad_left;
         const std::int64_t end = (first + width - 1) * s.stride_w - s.pad_left + (s.kernel_w - 1) * s.dilation_w;
         if (begin >= 0 && end < s.src_w) tile<lanes, width, false>(s, taps, bias, dst, first);
@@ -84,7 +84,8 @@ struct DepthwiseRow {
     }
 
     template <int lanes>
-    [[gnu::always_inline]] static void blocks(const DepthwiseShape& s, const Taps& taps, const float* bias, float* dst) {
+    [[gnu::always_inline]] static void blocks(const DepthwiseShape& s, const Taps& taps, const float* bias,
+                                              float* dst) {
         for (std::int64_t c = 0; c < s.channels; c += lanes) {
             c = std::min(c, s.channels - lanes);  // the last block overlaps the one before it
             block<lanes>(s, {taps.src + c, taps.weights + c, taps.rows}, bias + c, dst + c);
@@ -92,14 +93,15 @@ struct DepthwiseRow {
     }
 
     template <int lanes>
-    [[gnu::always_inline]] static void run(const DepthwiseShape& s, const float* src, const float* weights, const float* bias,
-                                           float* dst, std::int64_t row) {
+    [[gnu::always_inline]] static void run(const DepthwiseShape& s, const float* src, const float* weights,
+                                           const float* bias, float* dst, std::int64_t row) {
         const std::int64_t top = row * s.stride_h - s.pad_top;
         std::int64_t begin = 0;
         while (begin < s.kernel_h && top + begin * s.dilation_h < 0) ++begin;
         std::int64_t end = s.kernel_h;
         while (end > begin && top + (end - 1) * s.dilation_h >= s.src_h) --end;
-        const Taps taps{src + (top + begin * s.dilation_h) * s.src_row, weights + begin * s.kernel_w * s.channels, end - begin};
+        const Taps taps{src + (top + begin * s.dilation_h) * s.src_row, weights + begin * s.kernel_w * s.channels,
+                        end - begin};
         if (s.channels >= lanes) blocks<lanes>(s, taps, bias, dst);
         else if (s.channels >= 4) blocks<4>(s, taps, bias, dst);
         else blocks<1>(s, taps, bias, dst);
@@ -114,8 +116,10 @@ public:
           images_(dst.dims[0]),
           weights_(sizeof(float) * static_cast<std::size_t>(shape_.channels * shape_.kernel_h * shape_.kernel_w)),
           bias_(sizeof(float) * static_cast<std::size_t>(shape_.channels)),
-          row_(Versions<DepthwiseRow, const DepthwiseShape&, const float*, const float*, const float*, float*, std::int64_t>::get()) {
-        pack(spec, reinterpret_cast<const float*>(builder.constant(1)), reinterpret_cast<const float*>(builder.constant(2)));
+          row_(Versions<DepthwiseRow, const DepthwiseShape&, const float*, const float*, const float*, float*,
+                        std::int64_t>::get()) {
+        pack(spec, reinterpret_cast<const float*>(builder.constant(1)),
+             reinterpret_cast<const float*>(builder.constant(2)));
         for (int i = 0; i < eltwise; ++i) {
             const PostOp& op = spec.epilogue.ops[i];
             activations_.push_back({eltwise_function(op.eltwise), op.alpha, op.beta});
@@ -125,9 +129,11 @@ public:
     /// Channels last, one filter a channel, constant weights.
     static bool fits(const Builder& builder, const ConvolutionSpec& spec) {
         const bool constant = builder.constant(1) != nullptr && (spec.bias.rank == 0 || builder.constant(2) != nullptr);
-        const bool f32 = spec.src.dtype == DataType::f32 && spec.dst.dtype == DataType::f32 && spec.weights.dtype == DataType::f32;
-        return constant && f32 && spec.spatial <= 2 && spec.groups == spec.src.dims[1] && spec.groups == spec.dst.dims[1] &&
-               spec.groups > 1 && spec.src.strides[1] == 1 && spec.dst.strides[1] == 1;
+        const bool f32 =
+            spec.src.dtype == DataType::f32 && spec.dst.dtype == DataType::f32 && spec.weights.dtype == DataType::f32;
+        return constant && f32 && spec.spatial <= 2 && spec.groups == spec.src.dims[1] &&
+               spec.groups == spec.dst.dims[1] && spec.groups > 1 && spec.src.strides[1] == 1 &&
+               spec.dst.strides[1] == 1;
     }
 
     void run(const Frame& frame) const override {
@@ -209,7 +215,8 @@ private:
     std::int64_t images_;
     AlignedMemory weights_;
     AlignedMemory bias_;
-    decltype(Versions<DepthwiseRow, const DepthwiseShape&, const float*, const float*, const float*, float*, std::int64_t>::get()) row_;
+    decltype(Versions<DepthwiseRow, const DepthwiseShape&, const float*, const float*, const float*, float*,
+                      std::int64_t>::get()) row_;
     std::vector<Activation> activations_;
 };
 
@@ -223,7 +230,8 @@ inline std::unique_ptr<Operation> make_depthwise(const Builder& builder, const C
     auto operation = std::make_unique<DepthwiseConvolution>(builder, spec, result, inside);
     EpiloguePass pass(spec.epilogue, inside, result, spec.dst);
     if (pass.empty()) return operation;
-    return std::make_unique<WithEpilogue>(std::move(operation), std::move(pass), 3, elsewhere ? packed_bytes(result) : 0);
+    return std::make_unique<WithEpilogue>(std::move(operation), std::move(pass), 3,
+                                          elsewhere ? packed_bytes(result) : 0);
 }
 
 }  // namespace igata::runtime

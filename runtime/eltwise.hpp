@@ -1,5 +1,5 @@
-// Activations as vectorised passes over contiguous f32: far faster than oneDNN's eltwise post-ops for all that needs exp.
-// Relative error below 2e-6; results below 1e-36 may flush to zero.
+// Activations as vectorised passes over contiguous f32: far faster than oneDNN's eltwise post-ops for all that needs
+// exp. Relative error below 2e-6; results below 1e-36 may flush to zero.
 #pragma once
 
 #include <cstdint>

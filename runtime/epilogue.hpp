@@ -95,7 +95,8 @@ private:
             }
             if (loop.extent != 1) loops_.push_back(loop);
         }
-        std::stable_sort(loops_.begin(), loops_.end(), [](const Loop& a, const Loop& b) { return a.strides[1] > b.strides[1]; });
+        std::stable_sort(loops_.begin(), loops_.end(),
+                         [](const Loop& a, const Loop& b) { return a.strides[1] > b.strides[1]; });
         for (std::size_t i = loops_.size(); i-- > 1;) merge(i);
         if (loops_.empty()) loops_.emplace_back();
     }
@@ -113,7 +114,8 @@ private:
         loops_.erase(loops_.begin() + static_cast<std::ptrdiff_t>(inner));
     }
 
-    void run_piece(std::int64_t outer, std::int64_t begin, const float* result, float* dst, std::byte* const* operands) const {
+    void run_piece(std::int64_t outer, std::int64_t begin, const float* result, float* dst,
+                   std::byte* const* operands) const {
         const Loop& inner = loops_.back();
         const std::int64_t count = std::min(piece, inner.extent - begin);
         std::int64_t offsets[2 + max_post_ops] = {};
@@ -184,7 +186,8 @@ public:
             }
             if (op.kind == PostOp::Kind::binary) {
                 const onednn::Desc desc = onednn::memory_desc(onednn::with_rank(op.operand, rank));
-                operands_.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops.len()) | DNNL_ARG_SRC_1, op.operand_index, desc});
+                operands_.push_back(
+                    {DNNL_ARG_ATTR_MULTIPLE_POST_OP(ops.len()) | DNNL_ARG_SRC_1, op.operand_index, desc});
                 ops.append_binary(onednn::binary_algorithm(op.binary), desc);
             }
         }
@@ -196,11 +199,12 @@ public:
         return sum_ ? PrimitiveOperation::Use::update : PrimitiveOperation::Use::write;
     }
     void add_operands(PrimitiveOperation& operation) const {
-        for (const Operand& operand : operands_) operation.add(operand.argument, operand.index, operand.desc, operand.desc);
+        for (const Operand& operand : operands_)
+            operation.add(operand.argument, operand.index, operand.desc, operand.desc);
     }
 
-    /// How many leading post-ops are best applied by the primitive. oneDNN's eltwise with an exponential in it is slower
-    /// than a pass of our own over the result.
+    /// How many leading post-ops are best applied by the primitive. oneDNN's eltwise with an exponential in it is
+    /// slower than a pass of our own over the result.
     static int preferred_count(const Epilogue& epilogue, const MemorySpec& dst) {
         int count = epilogue.count;
         while (dst.dtype == DataType::f32 && count > 0 && is_slow_inside(epilogue.ops[count - 1])) --count;
@@ -239,7 +243,8 @@ private:
             full = full && spec.dims[axis] == dst.dims[axis];
             per_channel = per_channel && (axis == 1 || spec.dims[axis] == 1);
         }
-        const bool has_space = dst.rank == 2 || std::any_of(dst.dims + 2, dst.dims + dst.rank, [](std::int64_t d) { return d > 1; });
+        const bool has_space =
+            dst.rank == 2 || std::any_of(dst.dims + 2, dst.dims + dst.rank, [](std::int64_t d) { return d > 1; });
         return (full && has_space) || per_channel;
     }
 
@@ -264,7 +269,10 @@ private:
 class WithEpilogue final : public Operation {
 public:
     WithEpilogue(std::unique_ptr<Operation> operation, EpiloguePass pass, int dst_operand, std::size_t result_bytes)
-        : operation_(std::move(operation)), pass_(std::move(pass)), dst_operand_(dst_operand), result_bytes_(result_bytes) {}
+        : operation_(std::move(operation)),
+          pass_(std::move(pass)),
+          dst_operand_(dst_operand),
+          result_bytes_(result_bytes) {}
 
     std::size_t scratch_bytes() const override { return aligned(result_bytes_) + operation_->scratch_bytes(); }
     std::vector<Call> calls() const override { return operation_->calls(); }
@@ -292,10 +300,11 @@ inline std::size_t packed_bytes(const MemorySpec& spec) {
     return bytes;
 }
 
-/// Builds `make(inside_ops, result_spec)`, a PrimitiveOperation whose dst is laid out as `result_spec`, and the passes for
-/// the post-ops that it does not take.
+/// Builds `make(inside_ops, result_spec)`, a PrimitiveOperation whose dst is laid out as `result_spec`, and the passes
+/// for the post-ops that it does not take.
 template <class Make>
-std::unique_ptr<Operation> make_with_epilogue(const Epilogue& epilogue, int dst_operand, const MemorySpec& dst, const Make& make) {
+std::unique_ptr<Operation> make_with_epilogue(const Epilogue& epilogue, int dst_operand, const MemorySpec& dst,
+                                              const Make& make) {
     for (int inside = InsideOps::preferred_count(epilogue, dst);; inside = 0) {
         try {
             const InsideOps ops(epilogue, inside, dst.rank);

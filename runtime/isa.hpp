@@ -16,7 +16,8 @@ inline Isa detect_isa() {
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
         return Isa::v4;
     }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) return Isa::v3;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+        return Isa::v3;
 #endif
     return Isa::baseline;
 }
@@ -34,17 +35,19 @@ struct Versions {
     using Function = void (*)(Arguments...);
 
 #if defined(__x86_64__)
-    [[gnu::target("arch=x86-64-v4,prefer-vector-width=512"), gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps")]]
-    static void v4(Arguments... arguments) {
+    [[gnu::target("arch=x86-64-v4,prefer-vector-width=512"),
+      gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps")]] static void
+    v4(Arguments... arguments) {
         Body::template run<16>(arguments...);
     }
-    [[gnu::target("arch=x86-64-v3"), gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps")]]
-    static void v3(Arguments... arguments) {
+    [[gnu::target("arch=x86-64-v3"),
+      gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps")]] static void
+    v3(Arguments... arguments) {
         Body::template run<8>(arguments...);
     }
 #endif
-    [[gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps")]]
-    static void baseline(Arguments... arguments) {
+    [[gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps")]] static void baseline(
+        Arguments... arguments) {
         Body::template run<4>(arguments...);
     }
 

@@ -1,4 +1,5 @@
-// Hand-written code for what is neither a primitive nor a loop. Operands, `ints` and `floats` are documented at enum Kernel.
+// Hand-written code for what is neither a primitive nor a loop. Operands, `ints` and `floats` are documented at enum
+// Kernel.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +33,8 @@ struct Element {
     static Value load(T x) { return x; }
     static T store(Value x) { return x; }
     static Value lowest() {
-        return std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+        return std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity()
+                                                    : std::numeric_limits<T>::lowest();
     }
 };
 
@@ -63,7 +65,9 @@ struct Element<Float16Bits> {
         float value = 0.0F;
         if (exponent == 0) value = mantissa * 0x1p-24F;
         else if (exponent < 31) value = std::ldexp(mantissa + 1024.0F, static_cast<int>(exponent) - 25);
-        else value = (x.bits & 0x3ffU) != 0 ? std::numeric_limits<float>::quiet_NaN() : std::numeric_limits<float>::infinity();
+        else
+            value = (x.bits & 0x3ffU) != 0 ? std::numeric_limits<float>::quiet_NaN()
+                                           : std::numeric_limits<float>::infinity();
         return (x.bits & 0x8000U) != 0 ? -value : value;
     }
     static Float16Bits store(float x) {
@@ -150,7 +154,8 @@ inline std::int64_t gather_offset(const KernelSpec& spec, const std::int64_t* in
     std::int64_t source[max_rank] = {};
     if (spec.kernel == Kernel::gather) {
         const std::int64_t chosen = read_index(places.dtype, indices, offset_of(places, index + axis), data.dims[axis]);
-        for (int i = 0; i < data.rank; ++i) source[i] = i < axis ? index[i] : i == axis ? chosen : index[i - 1 + places.rank];
+        for (int i = 0; i < data.rank; ++i)
+            source[i] = i < axis ? index[i] : i == axis ? chosen : index[i - 1 + places.rank];
     } else if (spec.kernel == Kernel::gather_elements) {
         std::copy(index, index + data.rank, source);
         source[axis] = read_index(places.dtype, indices, offset_of(places, index), data.dims[axis]);
@@ -158,11 +163,13 @@ inline std::int64_t gather_offset(const KernelSpec& spec, const std::int64_t* in
         const int batch_dims = axis;
         const int last = places.rank - 1;
         const auto coordinates = static_cast<int>(places.dims[last]);
-        const std::int64_t start = offset_of(places, index) - (spec.operands[2].rank > last ? index[last] * places.strides[last] : 0);
+        const std::int64_t start =
+            offset_of(places, index) - (spec.operands[2].rank > last ? index[last] * places.strides[last] : 0);
         for (int i = 0; i < data.rank; ++i) {
             if (i < batch_dims) source[i] = index[i];
             else if (i < batch_dims + coordinates) {
-                source[i] = read_index(places.dtype, indices, start + (i - batch_dims) * places.strides[last], data.dims[i]);
+                source[i] =
+                    read_index(places.dtype, indices, start + (i - batch_dims) * places.strides[last], data.dims[i]);
             } else source[i] = index[last + i - batch_dims - coordinates];
         }
     }
@@ -246,13 +253,14 @@ inline void run_cumulative_sum(const KernelSpec& spec, std::byte* const* operand
 struct Window {
     static constexpr std::int64_t lp_norm = 3;
 
-    explicit Window(const KernelSpec& spec) : ints(spec.ints), spatial(static_cast<int>(spec.ints[1])), src(spec.operands[0]) {}
+    explicit Window(const KernelSpec& spec)
+        : ints(spec.ints), spatial(static_cast<int>(spec.ints[1])), src(spec.operands[0]) {}
 
     std::int64_t kernel(int i) const { return ints[2 + i]; }
     std::int64_t size() const { return kernel(0) * kernel(1) * kernel(2); }
 
-    /// The source position of kernel element `k` for the result at `index`. Returns false outside the image; `padded` tells
-    /// whether it is inside the padded one.
+    /// The source position of kernel element `k` for the result at `index`. Returns false outside the image; `padded`
+    /// tells whether it is inside the padded one.
     bool locate(const std::int64_t* index, std::int64_t k, std::int64_t* position, bool& padded) const {
         bool inside = true;
         padded = true;
@@ -315,19 +323,22 @@ void pool_one(const KernelSpec& spec, const Window& window, const std::int64_t* 
         }
         ++inside_count;
         if (maximum) continue;
-        if (algorithm == Window::lp_norm) sum += static_cast<PoolSum<Value>>(std::pow(std::fabs(static_cast<double>(value)), p));
+        if (algorithm == Window::lp_norm)
+            sum += static_cast<PoolSum<Value>>(std::pow(std::fabs(static_cast<double>(value)), p));
         else sum += static_cast<PoolSum<Value>>(value);
     }
     const std::int64_t place = offset_of(spec.operands[1], index);
     auto& to = reinterpret_cast<T*>(operands[1])[place];
     if (maximum) to = Element<T>::store(highest);
-    else if (algorithm == Window::lp_norm) to = Element<T>::store(static_cast<Value>(std::pow(static_cast<double>(sum), 1.0 / p)));
+    else if (algorithm == Window::lp_norm)
+        to = Element<T>::store(static_cast<Value>(std::pow(static_cast<double>(sum), 1.0 / p)));
     else {
         const bool excludes = algorithm == static_cast<std::int64_t>(Pooling::average_exclude_padding);
         const std::int64_t count = std::max<std::int64_t>(1, excludes ? inside_count : padded_count);
         to = Element<T>::store(static_cast<Value>(sum / static_cast<PoolSum<Value>>(count)));
     }
-    if (with_indices) reinterpret_cast<std::int64_t*>(operands[2])[offset_of(spec.operands[2], index)] = window.flat(best);
+    if (with_indices)
+        reinterpret_cast<std::int64_t*>(operands[2])[offset_of(spec.operands[2], index)] = window.flat(best);
 }
 
 inline void run_pool(const KernelSpec& spec, std::byte* const* operands) {

@@ -44,13 +44,15 @@ inline MatMulSpec flattened(MatMulSpec spec) {
     if (spec.bias.rank > 0) spec.bias = onednn::with_rank(spec.bias, spec.dst.rank);
     while (plain && spec.dst.rank > 2) {
         MatMulSpec next = spec;
-        const bool as_rows = spec.dst.rank == 3 && drop_leading(next.b) && merge_leading(next.a) && merge_leading(next.dst);
+        const bool as_rows =
+            spec.dst.rank == 3 && drop_leading(next.b) && merge_leading(next.a) && merge_leading(next.dst);
         if (as_rows && (spec.bias.rank == 0 || (spec.bias.dims[1] == 1 && drop_leading(next.bias)))) {
             spec = next;
             continue;
         }
         next = spec;
-        const bool same_batch = spec.dst.rank > 3 && spec.a.dims[0] * spec.a.dims[1] == spec.dst.dims[0] * spec.dst.dims[1] &&
+        const bool same_batch = spec.dst.rank > 3 &&
+                                spec.a.dims[0] * spec.a.dims[1] == spec.dst.dims[0] * spec.dst.dims[1] &&
                                 spec.b.dims[0] == 1 && spec.b.dims[1] == 1;
         if (same_batch && drop_leading(next.b) && merge_leading(next.a) && merge_leading(next.dst) &&
             (spec.bias.rank == 0 || (spec.bias.dims[0] * spec.bias.dims[1] == 1 && drop_leading(next.bias)))) {
@@ -73,8 +75,9 @@ inline std::unique_ptr<Operation> make_operation(const Builder& builder, const M
                                       packable ? onednn::any_layout(spec.b) : onednn::memory_desc(spec.b), bias_desc,
                                       onednn::memory_desc(result), ops.attr());
         if (onednn::is_slow(onednn::implementation(pd))) {
-            const auto free = onednn::make_matmul(builder.engine, onednn::any_layout(spec.a), onednn::any_layout(spec.b), bias_desc,
-                                                  onednn::any_layout(result), ops.attr());
+            const auto free =
+                onednn::make_matmul(builder.engine, onednn::any_layout(spec.a), onednn::any_layout(spec.b), bias_desc,
+                                    onednn::any_layout(result), ops.attr());
             if (onednn::implementation(free).find("ref") == std::string::npos) pd = free;
         }
         auto operation = std::make_unique<PrimitiveOperation>(builder, dnnl::matmul(pd), pd.scratchpad_desc());

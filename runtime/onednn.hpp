@@ -140,14 +140,17 @@ inline dnnl::convolution_forward::primitive_desc make_convolution(const dnnl::en
     constexpr auto prop = dnnl::prop_kind::forward_inference;
     constexpr auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
-    return {engine, prop, algorithm, d.src, d.weights, d.bias, d.dst, d.strides, d.dilations, d.pads_begin, d.pads_end, attr};
+    return {engine, prop,      algorithm,   d.src,        d.weights,  d.bias,
+            d.dst,  d.strides, d.dilations, d.pads_begin, d.pads_end, attr};
 #else
-    return {{prop, algorithm, d.src, d.weights, d.bias, d.dst, d.strides, d.dilations, d.pads_begin, d.pads_end}, attr, engine};
+    return {{prop, algorithm, d.src, d.weights, d.bias, d.dst, d.strides, d.dilations, d.pads_begin, d.pads_end},
+            attr,
+            engine};
 #endif
 }
 
-inline dnnl::matmul::primitive_desc make_matmul(const dnnl::engine& engine, const Desc& a, const Desc& b, const Desc& bias,
-                                                const Desc& dst, const dnnl::primitive_attr& attr) {
+inline dnnl::matmul::primitive_desc make_matmul(const dnnl::engine& engine, const Desc& a, const Desc& b,
+                                                const Desc& bias, const Desc& dst, const dnnl::primitive_attr& attr) {
 #if DNNL_VERSION_MAJOR >= 3
     return {engine, a, b, bias, dst, attr};
 #else
@@ -163,9 +166,11 @@ using PoolingForward = dnnl::pooling_v2_forward;
 using SoftmaxForward = dnnl::softmax_v2_forward;
 #endif
 
-inline PoolingForward::primitive_desc make_pooling(const dnnl::engine& engine, Pooling pooling, const Desc& src, const Desc& dst,
-                                                   const dnnl::memory::dims& strides, const dnnl::memory::dims& kernel,
-                                                   const dnnl::memory::dims& dilations, const dnnl::memory::dims& pads_begin,
+inline PoolingForward::primitive_desc make_pooling(const dnnl::engine& engine, Pooling pooling, const Desc& src,
+                                                   const Desc& dst, const dnnl::memory::dims& strides,
+                                                   const dnnl::memory::dims& kernel,
+                                                   const dnnl::memory::dims& dilations,
+                                                   const dnnl::memory::dims& pads_begin,
                                                    const dnnl::memory::dims& pads_end) {
     constexpr auto prop = dnnl::prop_kind::forward_inference;
     const auto algorithm = pooling == Pooling::max                       ? dnnl::algorithm::pooling_max
@@ -178,8 +183,8 @@ inline PoolingForward::primitive_desc make_pooling(const dnnl::engine& engine, P
 #endif
 }
 
-inline SoftmaxForward::primitive_desc make_softmax(const dnnl::engine& engine, bool logarithm, const Desc& src, const Desc& dst,
-                                                   int axis) {
+inline SoftmaxForward::primitive_desc make_softmax(const dnnl::engine& engine, bool logarithm, const Desc& src,
+                                                   const Desc& dst, int axis) {
     constexpr auto prop = dnnl::prop_kind::forward_inference;
     const auto algorithm = logarithm ? dnnl::algorithm::softmax_log : dnnl::algorithm::softmax_accurate;
 #if DNNL_VERSION_MAJOR >= 3

@@ -26,12 +26,12 @@ class AlignedMemory {
 public:
     AlignedMemory() = default;
     explicit AlignedMemory(std::size_t bytes)
-        : data_(static_cast<std::byte*>(::operator new(bytes > 0 ? bytes : 1, std::align_val_t{alignment}))) {}
+        : data_(static_cast<std::byte*>(::operator new (bytes > 0 ? bytes : 1, std::align_val_t{alignment}))) {}
     std::byte* get() const { return data_.get(); }
 
 private:
     struct Delete {
-        void operator()(std::byte* data) const { ::operator delete(data, std::align_val_t{alignment}); }
+        void operator()(std::byte* data) const { ::operator delete (data, std::align_val_t{alignment}); }
     };
     std::unique_ptr<std::byte, Delete> data_;
 };
@@ -78,7 +78,8 @@ public:
             slot.memory.set_data_handle(address);
             slot.address = address;
         }
-        const auto status = dnnl_primitive_execute(primitive_.get(), frame.stream, static_cast<int>(list_.size()), list_.data());
+        const auto status =
+            dnnl_primitive_execute(primitive_.get(), frame.stream, static_cast<int>(list_.size()), list_.data());
         if (status != dnnl_success) throw std::runtime_error("oneDNN could not execute a primitive");
     }
 
@@ -122,8 +123,8 @@ struct Builder {
     }
 };
 
-/// A primitive over operands. Where it wants another layout than an operand has, a reorder comes before or after; constants
-/// are reordered at construction and kept.
+/// A primitive over operands. Where it wants another layout than an operand has, a reorder comes before or after;
+/// constants are reordered at construction and kept.
 class PrimitiveOperation final : public Operation {
 public:
     enum class Use : std::uint8_t { read, write, update };
@@ -135,7 +136,8 @@ public:
 
     void add(int argument, int operand, const onednn::Desc& given, const onednn::Desc& wanted, Use use = Use::read) {
         if (given == wanted) {
-            arguments_.push_back({argument, wanted, Argument::Place::operand, static_cast<std::size_t>(operand), nullptr});
+            arguments_.push_back(
+                {argument, wanted, Argument::Place::operand, static_cast<std::size_t>(operand), nullptr});
         } else if (const std::byte* constant = builder_.constant(operand)) {
             arguments_.push_back({argument, wanted, Argument::Place::fixed, 0, pack(constant, given, wanted)});
         } else {

@@ -18,8 +18,8 @@ inline int max_threads() {
 #endif
 }
 
-/// While alive, parallel regions that this thread starts, oneDNN's included, use `threads` threads. OpenMP keeps that number
-/// per thread, so nothing that another thread sees changes.
+/// While alive, parallel regions that this thread starts, oneDNN's included, use `threads` threads. OpenMP keeps that
+/// number per thread, so nothing that another thread sees changes.
 class ThreadScope {
 public:
     explicit ThreadScope(int threads) : before_(max_threads()) {
@@ -47,13 +47,14 @@ private:
 template <class Body>
 void parallel_for(std::int64_t count, std::int64_t grain, const Body& body) {
     if (count <= 0) return;
-    const std::int64_t parts = std::min<std::int64_t>(max_threads(), std::max<std::int64_t>(1, count / std::max<std::int64_t>(1, grain)));
+    const std::int64_t parts =
+        std::min<std::int64_t>(max_threads(), std::max<std::int64_t>(1, count / std::max<std::int64_t>(1, grain)));
     if (parts == 1) {
         body(std::int64_t{0}, count);
         return;
     }
 #if defined(_OPENMP)
-#pragma omp parallel for num_threads(static_cast<int>(parts)) schedule(static, 1)
+#pragma omp parallel for num_threads(static_cast <int>(parts)) schedule(static, 1)
     for (std::int64_t part = 0; part < parts; ++part) body(count * part / parts, count * (part + 1) / parts);
 #endif
 }

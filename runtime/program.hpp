@@ -35,8 +35,8 @@ namespace igata::runtime {
 class Program {
 public:
     /// `weights` (64-byte aligned) must outlive the program, the rows of `spec` need not, except the `state` of loops.
-    /// `threads`: how many OpenMP threads a run uses, 0 = as many as OpenMP would. Throws std::runtime_error with the step's
-    /// name if a primitive cannot be made.
+    /// `threads`: how many OpenMP threads a run uses, 0 = as many as OpenMP would. Throws std::runtime_error with the
+    /// step's name if a primitive cannot be made.
     Program(const ProgramSpec& spec, const std::byte* weights, int threads = 0)
         : threads_(threads > 0 ? threads : max_threads()),
           engine_(dnnl::engine::kind::cpu, 0),
@@ -92,8 +92,8 @@ private:
     std::vector<Step> steps_;
 };
 
-/// The memory that one run needs: arena and prebuilt arguments. One per thread; contexts of one program may run at the same
-/// time. The program must outlive it, and stay where it is.
+/// The memory that one run needs: arena and prebuilt arguments. One per thread; contexts of one program may run at the
+/// same time. The program must outlive it, and stay where it is.
 class Context {
 public:
     /// Throws std::bad_alloc or dnnl::error.
@@ -118,7 +118,8 @@ public:
         }
         std::byte* scratch = arena_.get() + program_->plan_bytes_;
         for (std::size_t i = 0; i < program_->steps_.size(); ++i) {
-            program_->steps_[i].operation->run({addresses_.data() + i * max_operands, scratch, calls_[i].data(), stream_.get()});
+            program_->steps_[i].operation->run(
+                {addresses_.data() + i * max_operands, scratch, calls_[i].data(), stream_.get()});
         }
     }
 
@@ -137,7 +138,9 @@ private:
             case Space::arena: addresses_[slot] = arena_.get() + operand.offset; break;
             case Space::weights: addresses_[slot] = const_cast<std::byte*>(program_->weights_ + operand.offset); break;
             case Space::input:
-            case Space::output: ports_.push_back({slot, operand.space == Space::input, operand.index, operand.offset}); break;
+            case Space::output:
+                ports_.push_back({slot, operand.space == Space::input, operand.index, operand.offset});
+                break;
         }
     }
 

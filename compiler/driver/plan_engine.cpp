@@ -21,9 +21,11 @@ runtime::OperandSpec operand_spec(const Plan& plan, const StepOperand& operand) 
 }
 
 runtime::StepSpec step_spec(const Plan& plan, const Step& step) {
-    if (step.operands.size() > runtime::max_operands) throw std::logic_error("step '" + step.name + "' has too many operands");
-    constexpr runtime::StepKind kinds[] = {runtime::StepKind::convolution, runtime::StepKind::matmul, runtime::StepKind::pooling,
-                                           runtime::StepKind::softmax,     runtime::StepKind::lrn,    runtime::StepKind::kernel,
+    if (step.operands.size() > runtime::max_operands)
+        throw std::logic_error("step '" + step.name + "' has too many operands");
+    constexpr runtime::StepKind kinds[] = {runtime::StepKind::convolution, runtime::StepKind::matmul,
+                                           runtime::StepKind::pooling,     runtime::StepKind::softmax,
+                                           runtime::StepKind::lrn,         runtime::StepKind::kernel,
                                            runtime::StepKind::loop};
     static_assert(std::size(kinds) == std::variant_size_v<StepSpecVariant>);
     runtime::StepSpec row;
@@ -84,7 +86,8 @@ std::int64_t count_parts(const Plan& plan, const std::vector<Tensor>& inputs) {
             if (own == parts) dims[0] = port.type.dims[0];
         }
         if (inputs[i].dtype() != port.type.dtype || dims != port.type.dims) {
-            throw BadInput(fmt::format("input '{}' must be {}, got {}", port.name, to_string(port.type), to_string(inputs[i].type())));
+            throw BadInput(fmt::format("input '{}' must be {}, got {}", port.name, to_string(port.type),
+                                       to_string(inputs[i].type())));
         }
     }
     return parts;
@@ -93,7 +96,8 @@ std::int64_t count_parts(const Plan& plan, const std::vector<Tensor>& inputs) {
 }  // namespace
 
 struct PlanEngine::Impl {
-    Impl(const Plan& source, int threads) : plan(source), weights(weight_pool(plan)), program(rows(), weights.bytes().data(), threads) {
+    Impl(const Plan& source, int threads)
+        : plan(source), weights(weight_pool(plan)), program(rows(), weights.bytes().data(), threads) {
         for (Buffer& buffer : plan.buffers) buffer.constant.reset();
         context.emplace(program);
     }

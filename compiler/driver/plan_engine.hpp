@@ -12,8 +12,8 @@ namespace igata {
 /// Where a step's operand lies, as the runtime reads it: a byte offset into its space. Buffers must have their offsets
 /// (plan_memory, pool_weights).
 runtime::OperandSpec operand_spec(const Plan& plan, const StepOperand& operand);
-/// The step's kind and operands. `spec` stays null: it must point to the step's struct, or to a LoopSpec for a loop. `name` is
-/// the step's own string.
+/// The step's kind and operands. `spec` stays null: it must point to the step's struct, or to a LoopSpec for a loop.
+/// `name` is the step's own string.
 runtime::StepSpec step_spec(const Plan& plan, const Step& step);
 /// Extent, work and so on of a loop; `function` stays null.
 runtime::LoopSpec loop_spec(const Loop& loop);
@@ -29,8 +29,8 @@ public:
     PlanEngine(PlanEngine&&) noexcept;
     PlanEngine& operator=(PlanEngine&&) noexcept;
 
-    /// `inputs` in the plan's order; throws BadInput if one has another type. If the plan is batched, axis 0 of all inputs may be
-    /// the same multiple of the plan's, and the plan runs once per part.
+    /// `inputs` in the plan's order; throws BadInput if one has another type. If the plan is batched, axis 0 of all
+    /// inputs may be the same multiple of the plan's, and the plan runs once per part.
     std::vector<Tensor> run(const std::vector<Tensor>& inputs);
 
 private:

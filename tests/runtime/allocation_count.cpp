@@ -17,7 +17,8 @@ thread_local Allocations allocations;
     counting = false;
     Dl_info info = {};
     const bool known = dladdr(caller, &info) != 0 && info.dli_fname != nullptr;
-    const bool library = known && (std::strstr(info.dli_fname, "libdnnl") != nullptr || std::strstr(info.dli_fname, "libgomp") != nullptr);
+    const bool library = known && (std::strstr(info.dli_fname, "libdnnl") != nullptr ||
+                                   std::strstr(info.dli_fname, "libgomp") != nullptr);
     ++(library ? allocations.library : allocations.own);
     counting = true;
 }

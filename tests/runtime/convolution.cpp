@@ -8,7 +8,8 @@ namespace igata::runtime::test {
 namespace {
 
 /// One accumulated result of a convolution, by the definition.
-double reference_convolution(const ConvolutionSpec& s, Operand& src, Operand& weights, Operand* bias, const std::int64_t* index) {
+double reference_convolution(const ConvolutionSpec& s, Operand& src, Operand& weights, Operand* bias,
+                             const std::int64_t* index) {
     const std::int64_t oc = index[1];
     const std::int64_t ic_per_group = s.weights.dims[1];
     const std::int64_t group = oc / (s.dst.dims[1] / s.groups);
@@ -65,7 +66,8 @@ void check_convolution(Random& random, ConvolutionSpec& spec, std::vector<Operan
     int wrong = 0;
     for_each_index(spec.dst, [&](const std::int64_t* index) {
         const double sum = reference_convolution(spec, src, weights, operands[2], index);
-        const double expected = reference_epilogue(spec.epilogue, operands, index, spec.dst.rank, sum, static_cast<double>(before.at(index)));
+        const double expected = reference_epilogue(spec.epilogue, operands, index, spec.dst.rank, sum,
+                                                   static_cast<double>(before.at(index)));
         if (!close(expected, dst.at(index))) ++wrong;
     });
     INFO(describe(spec));
@@ -77,7 +79,9 @@ void check_convolution(Random& random, ConvolutionSpec& spec, std::vector<Operan
 }
 
 std::int64_t result_size(const ConvolutionSpec& s, int i, std::int64_t size) {
-    return (size + s.pads_begin[i] + s.pads_end[i] - ((s.weights.dims[2 + i] - 1) * s.dilations[i] + 1)) / s.strides[i] + 1;
+    return (size + s.pads_begin[i] + s.pads_end[i] - ((s.weights.dims[2 + i] - 1) * s.dilations[i] + 1)) /
+               s.strides[i] +
+           1;
 }
 
 enum class Shape : std::uint8_t { any, depthwise, pointwise, single_pixel };
@@ -85,7 +89,9 @@ enum class Shape : std::uint8_t { any, depthwise, pointwise, single_pixel };
 ConvolutionSpec random_convolution(Random& random, Shape shape, int spatial, std::vector<Operand>& extra) {
     ConvolutionSpec s;
     s.spatial = spatial;
-    s.groups = shape == Shape::depthwise ? pick(random, 1, 60) : pick(random, 0, 3) == 0 && shape == Shape::any ? pick(random, 2, 4) : 1;
+    s.groups = shape == Shape::depthwise                        ? pick(random, 1, 60)
+               : pick(random, 0, 3) == 0 && shape == Shape::any ? pick(random, 2, 4)
+                                                                : 1;
     const std::int64_t ic = shape == Shape::depthwise ? 1 : pick(random, 1, 40);
     const std::int64_t oc = s.groups * (shape == Shape::depthwise ? pick(random, 1, 8) / 7 + 1 : pick(random, 1, 40));
     std::vector<std::int64_t> src_dims{pick(random, 1, 2), ic * s.groups};
@@ -94,7 +100,8 @@ ConvolutionSpec random_convolution(Random& random, Shape shape, int spatial, std
     for (int i = 0; i < spatial; ++i) {
         const bool single = shape == Shape::pointwise || shape == Shape::single_pixel;
         weight_dims.push_back(single ? 1 : pick(random, 1, shape == Shape::depthwise ? 7 : 4));
-        src_dims.push_back(shape == Shape::single_pixel ? 1 : pick(random, 1, limit) + (single ? 0 : 12 - (spatial == 3 ? 6 : 0)));
+        src_dims.push_back(
+            shape == Shape::single_pixel ? 1 : pick(random, 1, limit) + (single ? 0 : 12 - (spatial == 3 ? 6 : 0)));
         s.strides[i] = shape == Shape::single_pixel ? 1 : pick(random, 1, 3);
         s.dilations[i] = single ? 1 : pick(random, 1, 4) / 3 + (pick(random, 0, 1));
         if (s.dilations[i] == 0) s.dilations[i] = 1;
@@ -122,25 +129,15 @@ void fuzz(Shape shape, int spatial, int cases) {
     }
 }
 
-TEST_CASE("a convolution equals its definition") {
-    fuzz(Shape::any, 2, 80);
-}
-TEST_CASE("a convolution over one spatial axis equals its definition") {
-    fuzz(Shape::any, 1, 40);
-}
-TEST_CASE("a convolution over three spatial axes equals its definition") {
-    fuzz(Shape::any, 3, 25);
-}
+TEST_CASE("a convolution equals its definition") { fuzz(Shape::any, 2, 80); }
+TEST_CASE("a convolution over one spatial axis equals its definition") { fuzz(Shape::any, 1, 40); }
+TEST_CASE("a convolution over three spatial axes equals its definition") { fuzz(Shape::any, 3, 25); }
 TEST_CASE("a depthwise convolution equals its definition") {
     fuzz(Shape::depthwise, 2, 120);
     fuzz(Shape::depthwise, 1, 30);
 }
-TEST_CASE("a 1x1 convolution equals its definition") {
-    fuzz(Shape::pointwise, 2, 60);
-}
-TEST_CASE("a convolution of one pixel equals its definition") {
-    fuzz(Shape::single_pixel, 2, 60);
-}
+TEST_CASE("a 1x1 convolution equals its definition") { fuzz(Shape::pointwise, 2, 60); }
+TEST_CASE("a convolution of one pixel equals its definition") { fuzz(Shape::single_pixel, 2, 60); }
 
 }  // namespace
 }  // namespace igata::runtime::test

@@ -42,7 +42,8 @@ TEST_CASE("gather takes slices of any type at any axis") {
 
     Operand scalar = operand_of<std::int64_t>(DataType::i64, {}, {7});
     Operand dst_scalar = make_operand(layout(DataType::i16, {2}));
-    CHECK(run_kernel<std::int16_t>(Kernel::gather, {&data, &scalar, &dst_scalar}, {1}) == std::vector<std::int16_t>{2, 12});
+    CHECK(run_kernel<std::int16_t>(Kernel::gather, {&data, &scalar, &dst_scalar}, {1}) ==
+          std::vector<std::int16_t>{2, 12});
 }
 
 TEST_CASE("gather reads strided data and writes strided results") {
@@ -57,19 +58,24 @@ TEST_CASE("gather_elements and gather_nd") {
     Operand data = operand_of<std::int64_t>(DataType::i64, {2, 2}, {1, 2, 3, 4});
     Operand indices = operand_of<std::int64_t>(DataType::i64, {2, 2}, {0, 0, 1, -2});
     Operand dst = make_operand(layout(DataType::i64, {2, 2}));
-    CHECK(run_kernel<std::int64_t>(Kernel::gather_elements, {&data, &indices, &dst}, {1}) == std::vector<std::int64_t>{1, 1, 4, 3});
-    CHECK(run_kernel<std::int64_t>(Kernel::gather_elements, {&data, &indices, &dst}, {0}) == std::vector<std::int64_t>{1, 2, 3, 2});
+    CHECK(run_kernel<std::int64_t>(Kernel::gather_elements, {&data, &indices, &dst}, {1}) ==
+          std::vector<std::int64_t>{1, 1, 4, 3});
+    CHECK(run_kernel<std::int64_t>(Kernel::gather_elements, {&data, &indices, &dst}, {0}) ==
+          std::vector<std::int64_t>{1, 2, 3, 2});
 
     Operand points = operand_of<std::int64_t>(DataType::i64, {2, 2}, {0, 0, 1, 1});
     Operand dst_points = make_operand(layout(DataType::i64, {2}));
-    CHECK(run_kernel<std::int64_t>(Kernel::gather_nd, {&data, &points, &dst_points}, {0}) == std::vector<std::int64_t>{1, 4});
+    CHECK(run_kernel<std::int64_t>(Kernel::gather_nd, {&data, &points, &dst_points}, {0}) ==
+          std::vector<std::int64_t>{1, 4});
 
     Operand rows = operand_of<std::int64_t>(DataType::i64, {2, 1}, {1, 0});
-    CHECK(run_kernel<std::int64_t>(Kernel::gather_nd, {&data, &rows, &dst}, {0}) == std::vector<std::int64_t>{3, 4, 1, 2});
+    CHECK(run_kernel<std::int64_t>(Kernel::gather_nd, {&data, &rows, &dst}, {0}) ==
+          std::vector<std::int64_t>{3, 4, 1, 2});
 
     Operand cube = operand_of<std::int64_t>(DataType::i64, {2, 2, 2}, {0, 1, 2, 3, 4, 5, 6, 7});
     Operand batched = operand_of<std::int64_t>(DataType::i64, {2, 1}, {1, 0});
-    CHECK(run_kernel<std::int64_t>(Kernel::gather_nd, {&cube, &batched, &dst}, {1}) == std::vector<std::int64_t>{2, 3, 4, 5});
+    CHECK(run_kernel<std::int64_t>(Kernel::gather_nd, {&cube, &batched, &dst}, {1}) ==
+          std::vector<std::int64_t>{2, 3, 4, 5});
 }
 
 TEST_CASE("arg_extremum finds the first or the last of equals") {
@@ -79,7 +85,8 @@ TEST_CASE("arg_extremum finds the first or the last of equals") {
     CHECK(run_kernel<std::int64_t>(Kernel::arg_extremum, {&src, &dst}, {1, 1, 1}) == std::vector<std::int64_t>{2, 1});
     CHECK(run_kernel<std::int64_t>(Kernel::arg_extremum, {&src, &dst}, {1, 0, 0}) == std::vector<std::int64_t>{3, 2});
     Operand columns = make_operand(layout(DataType::i64, {1, 4}));
-    CHECK(run_kernel<std::int64_t>(Kernel::arg_extremum, {&src, &columns}, {0, 0, 1}) == std::vector<std::int64_t>{1, 1, 1, 1});
+    CHECK(run_kernel<std::int64_t>(Kernel::arg_extremum, {&src, &columns}, {0, 0, 1}) ==
+          std::vector<std::int64_t>{1, 1, 1, 1});
 }
 
 TEST_CASE("cumulative_sum in every mode") {

@@ -101,8 +101,8 @@ TEST_CASE("a matrix product equals its definition") {
         int wrong = 0;
         for_each_index(spec.dst, [&](const std::int64_t* index) {
             const double sum = reference_matmul(spec, a, b, operands[2], index);
-            const double expected =
-                reference_epilogue(spec.epilogue, operands, index, spec.dst.rank, sum, static_cast<double>(before.at(index)));
+            const double expected = reference_epilogue(spec.epilogue, operands, index, spec.dst.rank, sum,
+                                                       static_cast<double>(before.at(index)));
             if (!close(expected, dst.at(index))) ++wrong;
         });
         CHECK(wrong == 0);

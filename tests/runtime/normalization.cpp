@@ -51,7 +51,8 @@ TEST_CASE("softmax and log-softmax equal their definition along every axis and l
 TEST_CASE("local response normalisation equals its definition") {
     for (unsigned seed = 0; seed < 40; ++seed) {
         Random random(seed);
-        const std::vector<std::int64_t> dims{pick(random, 1, 2), pick(random, 1, 40), pick(random, 1, 9), pick(random, 1, 9)};
+        const std::vector<std::int64_t> dims{pick(random, 1, 2), pick(random, 1, 40), pick(random, 1, 9),
+                                             pick(random, 1, 9)};
         LrnSpec spec;
         const auto order = [&] { return pick(random, 0, 1) == 0 ? std::vector<int>{} : channels_last(4); };
         spec.src = layout(DataType::f32, dims, order());
@@ -69,10 +70,12 @@ TEST_CASE("local response normalisation equals its definition") {
             std::copy(index, index + 4, at);
             double squares = 0;
             const std::int64_t half = (spec.size - 1) / 2;
-            for (at[1] = std::max<std::int64_t>(0, index[1] - half); at[1] <= std::min(dims[1] - 1, index[1] + half); ++at[1]) {
+            for (at[1] = std::max<std::int64_t>(0, index[1] - half); at[1] <= std::min(dims[1] - 1, index[1] + half);
+                 ++at[1]) {
                 squares += std::pow(static_cast<double>(src.at(at)), 2);
             }
-            const double scale = static_cast<double>(spec.bias) + static_cast<double>(spec.alpha) / static_cast<double>(spec.size) * squares;
+            const double scale = static_cast<double>(spec.bias) +
+                                 static_cast<double>(spec.alpha) / static_cast<double>(spec.size) * squares;
             if (!close(static_cast<double>(src.at(index)) / std::pow(scale, 0.75), dst.at(index), 1e-4)) ++wrong;
         });
         INFO("seed " << seed);

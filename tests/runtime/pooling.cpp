@@ -22,7 +22,8 @@ PoolingSpec random_pooling(Random& random, bool dilated) {
         s.pads_begin[i] = pick(random, 0, s.kernel[i] - 1);
         s.pads_end[i] = pick(random, 0, s.kernel[i] - 1);
         src.push_back(pick(random, 8, 14));
-        dst.push_back((src.back() + s.pads_begin[i] + s.pads_end[i] - (s.kernel[i] - 1) * s.dilations[i] - 1) / s.strides[i] + 1);
+        dst.push_back(
+            (src.back() + s.pads_begin[i] + s.pads_end[i] - (s.kernel[i] - 1) * s.dilations[i] - 1) / s.strides[i] + 1);
     }
     const std::vector<int> order = pick(random, 0, 1) == 0 ? std::vector<int>{} : channels_last(s.spatial + 2);
     s.src = layout(DataType::f32, src, order);
@@ -35,7 +36,8 @@ struct Expected {
     std::int64_t place;
 };
 
-Expected reference_pooling(const PoolingSpec& s, const std::function<double(const std::int64_t*)>& src, const std::int64_t* index) {
+Expected reference_pooling(const PoolingSpec& s, const std::function<double(const std::int64_t*)>& src,
+                           const std::int64_t* index) {
     double sum = 0;
     double highest = -std::numeric_limits<double>::infinity();
     std::int64_t place = 0;
@@ -125,7 +127,9 @@ TEST_CASE("pooling with indices finds the first maximum, for integers as well") 
         step.run();
         int wrong = 0;
         for_each_index(spec.dst, [&](const std::int64_t* index) {
-            const auto at = [&](const std::int64_t* p) { return static_cast<double>(src.data<std::int8_t>()[offset_of(spec.src, p)]); };
+            const auto at = [&](const std::int64_t* p) {
+                return static_cast<double>(src.data<std::int8_t>()[offset_of(spec.src, p)]);
+            };
             const Expected expected = reference_pooling(spec, at, index);
             if (!std::isfinite(expected.value)) return;
             const std::int64_t offset = offset_of(spec.dst, index);

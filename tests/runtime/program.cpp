@@ -1,3 +1,6 @@
+// To look for data races (OpenMP's own synchronisation is invisible to ThreadSanitizer, hence one thread each):
+//     g++ -std=c++20 -g -O1 -fsanitize=thread -fopenmp -I. tests/main.cpp tests/runtime/program.cpp
+//         tests/runtime/allocation_count.cpp -ldnnl -ldl -o race && OMP_NUM_THREADS=1 ./race -tc="contexts*"
 #include <doctest/doctest.h>
 #include <atomic>
 #include <thread>
@@ -29,7 +32,8 @@ public:
     Network() : weights_(sizeof(float) * 4096) {
         const MemorySpec image = layout(DataType::f32, {1, channels, size, size}, channels_last(4));
         constexpr std::int64_t bytes = channels * size * size * 4;
-        for (int i = 0; i < 4096; ++i) reinterpret_cast<float*>(weights_.get())[i] = static_cast<float>(i % 17 - 8) * 0.01F;
+        for (int i = 0; i < 4096; ++i)
+            reinterpret_cast<float*>(weights_.get())[i] = static_cast<float>(i % 17 - 8) * 0.01F;
 
         pointwise_.src = pointwise_.dst = image;
         pointwise_.weights = layout(DataType::f32, {channels, channels, 1, 1});
@@ -170,8 +174,8 @@ TEST_CASE("a step that cannot be made is named") {
     row.kind = StepKind::convolution;
     row.spec = &spec;
     row.name = "block1/conv";
-    CHECK_THROWS_WITH_AS(Program(ProgramSpec{&row, 1, 0, 0}, nullptr), "step 'block1/conv': oneDNN has no such element type",
-                         std::runtime_error);
+    CHECK_THROWS_WITH_AS(Program(ProgramSpec{&row, 1, 0, 0}, nullptr),
+                         "step 'block1/conv': oneDNN has no such element type", std::runtime_error);
 }
 
 }  // namespace

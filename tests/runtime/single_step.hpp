@@ -13,7 +13,8 @@
 namespace igata::runtime::test {
 
 /// Dims laid out with the axes in `order` (outermost first), innermost rows `gap` elements longer than they need to be.
-inline MemorySpec layout(DataType dtype, const std::vector<std::int64_t>& dims, std::vector<int> order = {}, std::int64_t gap = 0) {
+inline MemorySpec layout(DataType dtype, const std::vector<std::int64_t>& dims, std::vector<int> order = {},
+                         std::int64_t gap = 0) {
     MemorySpec spec;
     spec.dtype = dtype;
     spec.rank = static_cast<int>(dims.size());
@@ -170,8 +171,8 @@ inline double reference_binary(Binary binary, double a, double b) {
 }
 
 /// Applies the epilogue to one result; `before` is what dst held.
-inline double reference_epilogue(const Epilogue& epilogue, const std::vector<Operand*>& operands, const std::int64_t* index,
-                                 int rank, double x, double before) {
+inline double reference_epilogue(const Epilogue& epilogue, const std::vector<Operand*>& operands,
+                                 const std::int64_t* index, int rank, double x, double before) {
     for (int i = 0; i < epilogue.count; ++i) {
         const PostOp& op = epilogue.ops[i];
         if (op.kind == PostOp::Kind::sum) x += before;
@@ -194,9 +195,10 @@ inline bool close(double expected, float actual, double tolerance = 1e-4) {
     return std::fabs(expected - static_cast<double>(actual)) <= tolerance * (1 + std::fabs(expected));
 }
 
-/// Up to three random post-ops over a result of dims `dst`; binary operands are appended to `storage` and must be placed after
-/// `first_operand` others.
-inline Epilogue random_epilogue(Random& random, const MemorySpec& dst, int first_operand, std::vector<Operand>& storage) {
+/// Up to three random post-ops over a result of dims `dst`; binary operands are appended to `storage` and must be
+/// placed after `first_operand` others.
+inline Epilogue random_epilogue(Random& random, const MemorySpec& dst, int first_operand,
+                                std::vector<Operand>& storage) {
     Epilogue epilogue;
     epilogue.count = static_cast<int>(pick(random, 0, 3));
     bool summed = false;
@@ -219,8 +221,11 @@ inline Epilogue random_epilogue(Random& random, const MemorySpec& dst, int first
             storage.push_back(random_operand(random, op.operand, 0.5F, 2.0F));
         } else {
             do op.eltwise = static_cast<Eltwise>(pick(random, 0, 17));
-            while (op.eltwise == Eltwise::sqrt || op.eltwise == Eltwise::log || op.eltwise == Eltwise::exp);  // not on all of R
-            op.alpha = op.eltwise == Eltwise::clip ? -0.5F : op.eltwise == Eltwise::hardswish || op.eltwise == Eltwise::hardsigmoid ? 0.2F : 1.1F;
+            while (op.eltwise == Eltwise::sqrt || op.eltwise == Eltwise::log ||
+                   op.eltwise == Eltwise::exp);  // not on all of R
+            op.alpha = op.eltwise == Eltwise::clip                                              ? -0.5F
+                       : op.eltwise == Eltwise::hardswish || op.eltwise == Eltwise::hardsigmoid ? 0.2F
+                                                                                                : 1.1F;
             op.beta = 0.5F;
         }
     }
