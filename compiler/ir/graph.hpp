@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <map>
 #include <memory>
@@ -125,7 +126,7 @@ public:
     void remove_dead_nodes();
 
 private:
-    std::vector<Value> values_;
+    std::deque<Value> values_;  // references stay valid while values are added
     std::unordered_map<std::string, ValueId> by_name_;
 };
 
