@@ -12,7 +12,7 @@ title "The probability that a picture is a photograph, not a drawing"
 "$photo" "$here"/pictures/*.png | awk '{
     count = split($1, path, "/")
     bar = sprintf("%*s", int($NF * 30 + 0.5), ""); gsub(/ /, "#", bar)
-    printf "  %-14s %.3f  %-30s %s\n", path[count], $NF, bar, $NF >= 0.5 ? "photograph" : "drawing" }'
+    printf "  %-14s %.3f  %-30s %s\n", path[count], $NF, bar, ($NF >= 0.5 ? "photograph" : "drawing") }'
 
 title "Against what Keras and ONNX Runtime answered to the recorded inputs (at most 2e-5 apart)"
 "$photo" --verify "$here" --rtol 0 --atol 2e-5 | sed 's/^/  /'
@@ -25,7 +25,7 @@ for threads in 1 $(($(nproc) > 1 ? 2 : 0)); do
         /^first/  { first = $3 }
         /^run/    { median = $6 }
         END { printf "  %d thread%s  %6.2f ms a picture (median of 100), ready in %.0f ms, first result after %.0f ms more\n",
-                     threads, threads > 1 ? "s" : " ", median, create, first }'
+                     threads, (threads > 1 ? "s" : " "), median, create, first }'
 done
 
 title "Size"
