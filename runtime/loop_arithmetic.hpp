@@ -69,13 +69,21 @@ template <class T>
     return {static_cast<std::uint16_t>(half | ((bits >> 16U) & 0x8000U))};
 }
 
-/// Conversion to a storage type; floats to bool as != 0.
+/// Conversion to a storage type, defined for every value: integers wrap, floats saturate, NaN becomes 0; to bool as != 0.
 template <class To, class From>
 [[gnu::always_inline]] inline To cast(From x) {
     if constexpr (std::is_same_v<To, F16>) return to_f16(static_cast<float>(x));
     else if constexpr (std::is_same_v<To, BF16>) return to_bf16(static_cast<float>(x));
     else if constexpr (std::is_same_v<To, bool>) return x != From{};
-    else return static_cast<To>(x);
+    else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+        // 2^n is exact in every floating type, the largest integer often is not.
+        constexpr From limit = static_cast<From>(std::numeric_limits<To>::max() / 2 + 1) * 2;
+        constexpr From least = static_cast<From>(std::numeric_limits<To>::min());
+        const bool inside = x > least && x < limit;
+        const To outside = x >= limit ? std::numeric_limits<To>::max() : x <= least ? std::numeric_limits<To>::min() : To{};
+        const To converted = static_cast<To>(inside ? x : From{});
+        return inside ? converted : outside;
+    } else return static_cast<To>(x);
 }
 
 /// Unsigned and at least as wide as int, so that overflow wraps.
@@ -127,7 +135,7 @@ template <class T>
 template <class T>
 [[gnu::always_inline]] inline T fmod(T a, T b) {
     if constexpr (std::is_floating_point_v<T>) return std::fmod(a, b);
-    else return sub(a, mul(div(a, b), b));
+    else return b == T{} ? T{} : sub(a, mul(div(a, b), b));
 }
 
 /// The remainder with the divisor's sign, as Python's.
@@ -197,32 +205,37 @@ template <class T>
 }
 
 template <class T>
+[[gnu::always_inline]] inline bool within_width(T amount) {
+    return static_cast<std::make_unsigned_t<T>>(amount) < static_cast<std::make_unsigned_t<T>>(8 * sizeof(T));
+}
+
+/// By the width or more: 0.
+template <class T>
 [[gnu::always_inline]] inline T shift_left(T a, T b) {
-    return b < static_cast<T>(8 * sizeof(T)) ? static_cast<T>(static_cast<Wrapping<T>>(a) << b) : T{};
+    return within_width(b) ? static_cast<T>(static_cast<Wrapping<T>>(a) << b) : T{};
 }
 
 template <class T>
 [[gnu::always_inline]] inline T shift_right(T a, T b) {
-    return b < static_cast<T>(8 * sizeof(T)) ? static_cast<T>(a >> b) : T{};
+    return within_width(b) ? static_cast<T>(a >> b) : T{};
 }
 
-// Floating point only. Those that eltwise.hpp has for f32 vectorise.
+// Rounding leaves integers alone.
 template <class T>
 [[gnu::always_inline]] inline T floor(T x) {
-    return std::floor(x);
+    if constexpr (std::is_floating_point_v<T>) return std::floor(x);
+    else return x;
 }
 template <class T>
 [[gnu::always_inline]] inline T ceil(T x) {
-    return std::ceil(x);
+    if constexpr (std::is_floating_point_v<T>) return std::ceil(x);
+    else return x;
 }
 /// Halves to even.
 template <class T>
 [[gnu::always_inline]] inline T round(T x) {
-    return std::rint(x);
-}
-template <class T>
-[[gnu::always_inline]] inline T sqrt(T x) {
-    return std::sqrt(x);
+    if constexpr (std::is_floating_point_v<T>) return std::rint(x);
+    else return x;
 }
 template <class T>
 [[gnu::always_inline]] inline bool isnan(T x) {
@@ -230,28 +243,37 @@ template <class T>
 }
 template <class T>
 [[gnu::always_inline]] inline bool isinf(T x) {
-    return x == std::numeric_limits<T>::infinity() || x == -std::numeric_limits<T>::infinity();
+    return std::numeric_limits<T>::has_infinity &&
+           (x == std::numeric_limits<T>::infinity() || x == -std::numeric_limits<T>::infinity());
 }
-inline double exp(double x) { return std::exp(x); }
-inline double log(double x) { return std::log(x); }
-inline double tanh(double x) { return std::tanh(x); }
-inline double erf(double x) { return std::erf(x); }
-inline double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
-// clang-format off
-template <class T> inline T log1p(T x) { return std::log1p(x); }
-template <class T> inline T sin(T x) { return std::sin(x); }
-template <class T> inline T cos(T x) { return std::cos(x); }
-template <class T> inline T tan(T x) { return std::tan(x); }
-template <class T> inline T asin(T x) { return std::asin(x); }
-template <class T> inline T acos(T x) { return std::acos(x); }
-template <class T> inline T atan(T x) { return std::atan(x); }
-template <class T> inline T sinh(T x) { return std::sinh(x); }
-template <class T> inline T cosh(T x) { return std::cosh(x); }
-template <class T> inline T asinh(T x) { return std::asinh(x); }
-template <class T> inline T acosh(T x) { return std::acosh(x); }
-template <class T> inline T atanh(T x) { return std::atanh(x); }
-// clang-format on
+// Of integers by way of double. For f32, eltwise.hpp has exp, log, tanh, erf and sigmoid that vectorise.
+#define IGATA_FUNCTION(name, call)                                              \
+    template <class T>                                                          \
+    inline T name(T value) {                                                    \
+        using Real = std::conditional_t<std::is_floating_point_v<T>, T, double>; \
+        const Real x = static_cast<Real>(value);                                \
+        return cast<T>(call);                                                   \
+    }
+IGATA_FUNCTION(sqrt, std::sqrt(x))
+IGATA_FUNCTION(exp, std::exp(x))
+IGATA_FUNCTION(log, std::log(x))
+IGATA_FUNCTION(log1p, std::log1p(x))
+IGATA_FUNCTION(sin, std::sin(x))
+IGATA_FUNCTION(cos, std::cos(x))
+IGATA_FUNCTION(tan, std::tan(x))
+IGATA_FUNCTION(asin, std::asin(x))
+IGATA_FUNCTION(acos, std::acos(x))
+IGATA_FUNCTION(atan, std::atan(x))
+IGATA_FUNCTION(sinh, std::sinh(x))
+IGATA_FUNCTION(cosh, std::cosh(x))
+IGATA_FUNCTION(tanh, std::tanh(x))
+IGATA_FUNCTION(asinh, std::asinh(x))
+IGATA_FUNCTION(acosh, std::acosh(x))
+IGATA_FUNCTION(atanh, std::atanh(x))
+IGATA_FUNCTION(erf, std::erf(x))
+IGATA_FUNCTION(sigmoid, 1 / (1 + std::exp(-x)))
+#undef IGATA_FUNCTION
 
 /// What a minimum, and what a maximum, starts with.
 template <class T>
