@@ -108,7 +108,7 @@ std::vector<EmittedFile> emit(const Plan& plan, const EmitOptions& options, cons
                                {"guard", guard},
                                {"version", IGATA_VERSION},
                                {"abi", std::string(embedded_file("runtime/predictor_abi.h"))}});
-    const std::string pool = weight_pool(plan);
+    const std::string pool = pooled_weights(plan);
     std::vector<EmittedFile> files;
     files.push_back({options.name + ".cpp", predictor_cpp(plan, options, slots, guard, pool)});
     files.push_back({options.name + ".h", fill_template("templates/predictor.h.in", slots)});

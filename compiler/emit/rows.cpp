@@ -62,7 +62,8 @@ std::string_view name_of(Pooling p) {
 }
 
 std::string_view name_of(Kernel k) {
-    static constexpr std::string_view names[] = {"gather", "arg_extremum", "pool_with_indices", "pool", "cumulative_sum", "one_hot"};
+    static constexpr std::string_view names[] = {"gather",            "gather_elements", "gather_nd",     "arg_extremum",
+                                                 "pool_with_indices", "pool",            "cumulative_sum"};
     const auto i = static_cast<std::size_t>(k);
     if (i >= std::size(names)) throw std::logic_error("a kernel that rows.cpp does not know");
     return names[i];

@@ -6,7 +6,7 @@
 
 namespace igata {
 
-std::string weight_pool(const Plan& plan) {
+std::string pooled_weights(const Plan& plan) {
     std::string pool(static_cast<std::size_t>(plan.weight_bytes), '\0');
     for (const Buffer& buffer : plan.buffers) {
         if (buffer.space != runtime::Space::weights || !buffer.constant) continue;

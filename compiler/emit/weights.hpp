@@ -10,7 +10,7 @@
 namespace igata {
 
 /// The pool as pool_weights laid it out, zero between constants.
-std::string weight_pool(const Plan& plan);
+std::string pooled_weights(const Plan& plan);
 
 /// String literals, one a line: the only form that g++ reads fast.
 std::string literal_lines(std::span<const char> bytes);

@@ -1,0 +1,148 @@
+// Random loops as generated code, against their interpretation.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "compiler/emit/loops.hpp"
+#include "compiler/ir/interpret.hpp"
+#include "compiler/ir/view.hpp"
+#include "tests/e2e/compile_cpp.hpp"
+
+using namespace igata;
+
+namespace {
+
+/// A loop with the buffers that it runs over.
+struct Case {
+    Loop loop;
+    std::string text;  ///< for messages
+    std::vector<Tensor> inputs;
+    Dims output_dims;
+};
+
+using Random = std::mt19937;
+
+int pick(Random& random, int count) { return static_cast<int>(random() % static_cast<unsigned>(count)); }
+
+/// Values that stay in range of every type used: small, with zeros and both signs.
+Tensor random_tensor(Random& random, DataType dtype, const Dims& dims) {
+    Tensor wide(DataType::f64, dims);
+    for (double& value : wide.mutable_values<double>()) value = (pick(random, 41) - 20) / (is_floating(dtype) ? 8.0 : 2.0);
+    return wide.cast(dtype);
+}
+
+Dims random_strides(Random& random, const Dims& extents) {
+    std::vector<int> order(extents.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
+    if (pick(random, 2) == 0) std::shuffle(order.begin(), order.end(), random);
+    Dims strides = strides_for_order(extents, order);
+    for (std::int64_t& stride : strides) {
+        if (pick(random, 5) == 0) stride = 0;
+    }
+    return strides;
+}
+
+constexpr const char* float_bodies[] = {
+    "x0 * sigmoid(x0)", "max(x0 + x1, 0) * 0.5", "select(x0 < x1, x0, tanh(x1))", "exp(-abs(x0)) + erf(x1)", "pow(abs(x0) + 1, 0.5) / 3",
+    "min(x0, x1) - x2 * x2", "floor(x0) + ceil(x1) + round(x2)", "sqrt(abs(x0)) + log(abs(x1) + 1) + log1p(abs(x2))", "mod(x0, 3) + fmod(x1, 2)",
+    "sign(x0) * cast<f32>(cast<i32>(x1))", "sin(x0) + cos(x0) + atan(x1)", "3", "x0"};
+constexpr const char* integer_bodies[] = {"x0 + x1 * 3", "x0 / x1", "mod(x0, x1)", "fmod(x0, x1)", "max(x0, x1) - min(x0, 2)", "pow(x0, 3)",
+                                          "select(x0 == x1, -x0, abs(x1))", "bitwise_xor(x0, bitwise_not(x1))", "shift_left(x0, 1)", "sign(x0)"};
+
+Case random_case(unsigned seed) {
+    Random random(seed);
+    Case c;
+    const bool floats = pick(random, 3) > 0;
+    const DataType type = floats ? (pick(random, 4) > 0 ? DataType::f32 : pick(random, 2) == 0 ? DataType::f64 : DataType::f16)
+                                 : (pick(random, 2) == 0 ? DataType::i64 : pick(random, 2) == 0 ? DataType::i32 : DataType::i8);
+    c.text = floats ? float_bodies[pick(random, static_cast<int>(std::size(float_bodies)))]
+                    : integer_bodies[pick(random, static_cast<int>(std::size(integer_bodies)))];
+    if (type != DataType::f32 && c.text.find("cast<") != std::string::npos) c.text = "x0 + x1";
+    c.loop.body = expr::parse(c.text);
+    const int rank = pick(random, 5);
+    for (int d = 0; d < rank; ++d) c.loop.extents.push_back(pick(random, 4) == 0 ? 65 + pick(random, 80) : 1 + pick(random, 5));
+    const bool reduces = pick(random, 2) == 0 && c.text != "3";
+    c.output_dims = c.loop.extents;
+    if (reduces) {
+        c.loop.reduce = static_cast<Reduce>(pick(random, 4));
+        if (*c.loop.reduce == Reduce::product) c.loop.reduce = Reduce::sum;  // grows out of range
+        c.loop.accumulator = type == DataType::f16 ? DataType::f32 : type;
+        if (type == DataType::f16) c.loop.body = expr::cast(DataType::f32, c.loop.body);
+        for (std::int64_t& extent : c.output_dims) {
+            c.loop.reduced.push_back(pick(random, 2) == 0);
+            if (c.loop.reduced.back()) extent = 1;
+        }
+        if (floats && pick(random, 2) == 0) c.loop.finish = expr::parse("x0 * 0.25");
+    }
+    for (int i = 0; i < expr::operand_count(c.loop.body); ++i) {
+        c.loop.inputs.push_back({type, random_strides(random, c.loop.extents)});
+        c.inputs.push_back(random_tensor(random, type, c.loop.extents));
+    }
+    c.loop.output = {type, row_major_strides(c.output_dims)};
+    for (std::size_t d = 0; d < c.output_dims.size(); ++d) {
+        if (reduces && c.loop.reduced[d]) c.loop.output.strides[d] = 0;
+    }
+    return c;
+}
+
+using Run = void(std::byte* const*, std::int64_t, std::int64_t);
+
+Tensor run(Case& c, const std::function<void(std::byte* const*)>& run_all) {
+    Tensor output(c.loop.output.dtype, c.output_dims);
+    std::vector<std::byte*> operands;
+    for (Tensor& input : c.inputs) operands.push_back(input.mutable_bytes().data());
+    operands.push_back(output.mutable_bytes().data());
+    run_all(operands.data());
+    return output;
+}
+
+void check_equal(const Case& c, const Tensor& got, const Tensor& expected) {
+    const bool exact = !is_floating(got.dtype());
+    const auto a = got.to_f64(), b = expected.to_f64();
+    const double tolerance = got.dtype() == DataType::f16 ? 2e-3 : 2e-5;
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        const bool same = a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i])) ||
+                          (!exact && std::abs(a[i] - b[i]) <= tolerance * std::max(1.0, std::abs(b[i])));
+        if (!same && wrong++ == 0) MESSAGE("element " << i << ": " << a[i] << ", not " << b[i]);
+    }
+    CHECK_MESSAGE(wrong == 0, c.text << " over " << to_string(c.loop.extents) << " " << name_of(got.dtype()));
+}
+
+}  // namespace
+
+TEST_CASE("generated loops compute what the interpreter computes") {
+    constexpr unsigned count = 60;
+    std::vector<Case> cases;
+    std::vector<std::int64_t> outer;
+    std::string source = "#include \"runtime/loop_arithmetic.hpp\"\nnamespace {\nusing namespace igata::runtime;\n";
+    std::string functions;
+    for (unsigned i = 0; i < count; ++i) {
+        cases.push_back(random_case(i));
+        const LoopCode code = loop_code(cases[i].loop, fmt::format("case{}", i), cases[i].text);
+        source += code.body;
+        outer.push_back(code.outer);
+        functions += fmt::format("extern \"C\" void run{0}(std::byte* const* o, std::int64_t b, std::int64_t e) {{ run_loop<case{0}_body>(nullptr, o, b, e); }}\n", i);
+    }
+    const test::TemporaryFolder folder;
+    test::write_file(folder.path() / "loops.cpp", source + "}\n" + functions);
+    test::run_command(std::string(test::strict) + "-I" IGATA_SOURCE_DIR " -shared -fPIC loops.cpp -o loops.so", folder.path());
+    const test::Library library(folder.path() / "loops.so");
+    for (unsigned i = 0; i < count; ++i) {
+        CAPTURE(i);
+        Case& c = cases[i];
+        auto* function = library.function<Run>(fmt::format("run{}", i));
+        const Tensor expected = run(c, [&](std::byte* const* operands) {
+            run_loop(c.loop, operands, 0, c.loop.extents.empty() ? 1 : c.loop.extents[0]);
+        });
+        check_equal(c, run(c, [&](std::byte* const* operands) { function(operands, 0, outer[i]); }), expected);
+        // In two parts, as two threads would.
+        check_equal(c, run(c, [&](std::byte* const* operands) {
+                        function(operands, 0, outer[i] / 2);
+                        function(operands, outer[i] / 2, outer[i]);
+                    }), expected);
+    }
+}
