@@ -54,6 +54,7 @@ StepsText steps_text(const Plan& plan) {
         text.rows += step_row(spec, plan, step);
     }
     if (plan.steps.empty()) text.rows = "    {},\n";
+    else text.specs.pop_back();  // the last blank line
     return text;
 }
 

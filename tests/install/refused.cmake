@@ -1,0 +1,20 @@
+# What igata_add_predictor says to wrong calls.
+include(${CMAKE_CURRENT_LIST_DIR}/steps.cmake)
+install_igata()
+
+function(expect_refusal text)
+    string(REPLACE ";" "\\;" call "${ARGN}")
+    run(COMMAND ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/refused -B ${WORK}/refused -DCMAKE_PREFIX_PATH=${prefix}
+        "-DCALL=${ARGN}" FAILS_WITH "${text}")
+endfunction()
+
+set(model ${MODELS}/perceptron/model.onnx)
+expect_refusal("igata_add_predictor(p): no such file: ${WORK}/none.onnx" p MODEL ${WORK}/none.onnx)
+expect_refusal("igata_add_predictor(p): MODEL <file.onnx> is missing" p)
+expect_refusal("igata_add_predictor(p): unknown argument: FAST" p FAST MODEL ${model})
+expect_refusal("igata_add_predictor(p): no value after WEIGHTS" p MODEL ${model} WEIGHTS)
+expect_refusal("igata_add_predictor(p): WEIGHTS takes one of incbin, literal, file, not 'xml'" p MODEL ${model} WEIGHTS xml)
+expect_refusal("igata_add_predictor(p): PRECISION bf16 is not supported, only f32" p MODEL ${model} PRECISION bf16)
+expect_refusal("igata_add_predictor(p-q): 'p-q' is no C++ identifier: pass another NAME" p-q MODEL ${model})
+expect_refusal("igata_add_predictor(p): BIND takes <dim>=<value>, not 'N'" p MODEL ${model} BIND N)
+expect_refusal("igata_add_predictor(p): no such folder: ${WORK}/none" p MODEL ${model} TEST_DATA ${WORK}/none)
