@@ -298,7 +298,7 @@ bool compare(const std::string& label, const Tensor& got, const Tensor& expected
         const double error = std::abs(a - b);
         fine = fine && error <= arguments.atol + arguments.rtol * std::abs(b);
         absolute = std::isnan(error) ? error : std::max(absolute, error);
-        relative = std::max(relative, error / std::abs(b));
+        if (b != 0.0) relative = std::max(relative, error / std::abs(b));
     }
     std::printf("%s: largest error %.3g absolute, %.3g relative%s\n", label.c_str(), absolute, relative, fine ? "" : ": MISMATCH");
     return fine;

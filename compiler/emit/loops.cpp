@@ -103,7 +103,7 @@ public:
     }
 
 private:
-    static constexpr std::int64_t lanes = 64;  // partial results at once: enough for the compiler to vectorise over
+    static constexpr std::int64_t lanes = 64;  // partial results of a long sum: enough for the compiler to vectorise over
 
     const Loop& loop_;
     std::vector<Axis> kept_, reduced_;
@@ -297,18 +297,29 @@ private:
         return kept < reduced && kept_.back().extent >= 4;
     }
 
+    /// How many elements of a row to accumulate at once: a divisor of the row that fills whole registers, if there is one.
+    static std::int64_t block_width(std::int64_t row) {
+        constexpr std::int64_t most = 128, vector = 16;
+        if (row <= most) return row;
+        for (std::int64_t width = most; width >= 2 * vector; width -= vector) {
+            if (row % width == 0) return width;
+        }
+        return most;
+    }
+
     /// for kept, for blocks of the innermost kept axis: clear, for reduced: accumulate the block; finish the block.
     void write_row_reduction() {
         const Axis row = kept_.back();
         open_axes({kept_.begin(), kept_.end() - 1});
+        const std::int64_t width = block_width(row.extent);
         Axis block = row;
-        block.extent = (row.extent + lanes - 1) / lanes;
-        for (std::int64_t& stride : block.strides) stride *= lanes;
+        block.extent = (row.extent + width - 1) / width;
+        for (std::int64_t& stride : block.strides) stride *= width;
         const std::string index = open_loop(block.extent);
         advance(block, index);
-        if (row.extent % lanes == 0) line(fmt::format("constexpr std::int64_t count = {};", lanes));
-        else line(fmt::format("const std::int64_t count = {0} - {1} * {2} < {2} ? {0} - {1} * {2} : {2};", row.extent, index, lanes));
-        clear_lanes();
+        if (row.extent % width == 0) line(fmt::format("constexpr std::int64_t count = {};", width));
+        else line(fmt::format("const std::int64_t count = {0} - {1} * {2} < {2} ? {0} - {1} * {2} : {2};", row.extent, index, width));
+        clear_lanes(width);
         const std::vector<std::string> start = bases_;
         for (const Axis& axis : reduced_) advance(axis, open_loop(axis.extent), false);
         accumulate_lanes(row, "count");
@@ -319,8 +330,8 @@ private:
         close();
     }
 
-    void clear_lanes() {
-        line(fmt::format("alignas(64) {} lane[{}];", accumulator_type(), lanes));
+    void clear_lanes(std::int64_t count) {
+        line(fmt::format("alignas(64) {} lane[{}];", accumulator_type(), count));
         line(fmt::format("for (auto& value : lane) value = {};", identity()));
     }
 
@@ -353,7 +364,7 @@ private:
 
     void write_wide_reduction() {
         Axis row = reduced_.back();
-        clear_lanes();
+        clear_lanes(lanes);
         const std::vector<std::string> start = bases_;
         for (std::size_t i = 0; i + 1 < reduced_.size(); ++i) advance(reduced_[i], open_loop(reduced_[i].extent), false);
         Axis block = row;

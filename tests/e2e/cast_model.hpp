@@ -2,8 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
-#include <optional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -89,13 +90,13 @@ private:
     void* context_ = nullptr;
 };
 
-/// The largest absolute difference; infinite if types differ.
+/// The largest difference, relative to values above 1; infinite if types differ.
 inline double difference(const Tensor& a, const Tensor& b) {
     if (a.type() != b.type()) return std::numeric_limits<double>::infinity();
     const auto x = a.to_f64(), y = b.to_f64();
     double largest = 0.0;
     for (std::size_t i = 0; i < x.size(); ++i) {
-        const double error = std::abs(x[i] - y[i]);
+        const double error = std::abs(x[i] - y[i]) / std::max(1.0, std::abs(y[i]));
         if (!(error <= largest)) largest = error;
     }
     return largest;
