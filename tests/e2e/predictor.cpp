@@ -10,7 +10,7 @@ using test::models;
 
 namespace {
 
-/// Each model with the step of its runs that matters for its own sake.
+/// Those of tests/models.
 const std::vector<std::string> names = {"tiny_classifier", "perceptron", "statistics"};
 
 constexpr const char* to_library = " -fopenmp -shared -fPIC -o predictor.so -ldnnl";
