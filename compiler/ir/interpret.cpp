@@ -227,8 +227,10 @@ void run_loop(const Loop& loop, std::byte* const* operands, std::int64_t begin, 
 Tensor eval_map(const ExprPtr& body, const std::vector<const Tensor*>& inputs, const ValueType& result) {
     Tensor output(result.dtype, result.dims);
     std::vector<Strided> operands;
-    for (const Tensor* input : inputs) {
-        if (input == nullptr) operands.push_back({DataType::undefined, nullptr, Dims(result.dims.size(), 0)});
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        const Tensor* input = inputs[i];  // one that is not read need not broadcast either
+        const bool read = input != nullptr && expr::uses(body, static_cast<int>(i));
+        if (!read) operands.push_back({DataType::undefined, nullptr, Dims(result.dims.size(), 0)});
         else
             operands.push_back({input->dtype(), const_cast<std::byte*>(input->bytes().data()),  // only read
                                 broadcast_strides(input->dims(), row_major_strides(input->dims()), result.dims)});
