@@ -11,7 +11,8 @@ namespace igata {
 namespace {
 
 template <class Word>
-void copy_words(const Word* source, const Dims& from, Word* target, const Dims& to, const Dims& dims, std::size_t axis) {
+void copy_words(const Word* source, const Dims& from, Word* target, const Dims& to, const Dims& dims,
+                std::size_t axis) {
     const std::int64_t count = dims[axis];
     const std::int64_t source_step = from[axis];
     const std::int64_t target_step = to[axis];
@@ -91,13 +92,15 @@ std::vector<int> memory_order(const View& view) {
     std::vector<int> order(view.dims.size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-        return std::abs(view.strides[static_cast<std::size_t>(a)]) > std::abs(view.strides[static_cast<std::size_t>(b)]);
+        return std::abs(view.strides[static_cast<std::size_t>(a)]) >
+               std::abs(view.strides[static_cast<std::size_t>(b)]);
     });
     return order;
 }
 
 void copy_elements(const Tensor& from, const View& source, Tensor& to, const View& target) {
-    if (source.dims != target.dims || from.dtype() != to.dtype()) throw std::logic_error("copy between different types");
+    if (source.dims != target.dims || from.dtype() != to.dtype())
+        throw std::logic_error("copy between different types");
     if (element_count(source.dims) == 0) return;
     switch (size_of(from.dtype())) {
         case 1: return copy_as<std::uint8_t>(from, source, to, target);

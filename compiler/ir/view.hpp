@@ -16,7 +16,8 @@ View row_major_view(DataType dtype, const Dims& dims);
 
 /// Axes permuted as by ONNX Transpose.
 View transposed(const View& view, std::span<const std::int64_t> perm);
-/// `count` elements along `axis`, the first at `start`, each `step` (of either sign, or 0 to repeat one) after the last.
+/// `count` elements along `axis`, the first at `start`, each `step` (of either sign, or 0 to repeat one) after the
+/// last.
 View sliced(View view, std::size_t axis, std::int64_t start, std::int64_t count, std::int64_t step = 1);
 /// Repeated to `dims` by ONNX broadcasting.
 View expanded(const View& view, const Dims& dims);
@@ -31,7 +32,8 @@ std::vector<int> memory_order(const View& view);
 
 /// Calls f(offset in a, offset in b) for every element of two views of equal dims.
 template <class F>
-void for_each_element(const View& a, const View& b, const F& f, std::size_t axis = 0, std::int64_t in_a = 0, std::int64_t in_b = 0) {
+void for_each_element(const View& a, const View& b, const F& f, std::size_t axis = 0, std::int64_t in_a = 0,
+                      std::int64_t in_b = 0) {
     if (axis == 0) in_a = a.offset, in_b = b.offset;
     if (axis == a.dims.size()) return f(static_cast<std::size_t>(in_a), static_cast<std::size_t>(in_b));
     for (std::int64_t i = 0; i < a.dims[axis]; ++i)

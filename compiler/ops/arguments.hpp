@@ -1,4 +1,5 @@
-// How operators read arguments that are inputs (shape, axes, starts, ...): constants at compile time, tensors in `eval`.
+// How operators read arguments that are inputs (shape, axes, starts, ...): constants at compile time, tensors in
+// `eval`.
 #pragma once
 
 #include <algorithm>

@@ -47,7 +47,8 @@ Tensor constant_value(const Node& node) {
     }
     if (attrs.has("value_string") || attrs.has("value_strings"))
         throw Unsupported(fmt::format("{}: strings are not supported", describe(node)));
-    if (attrs.has("sparse_value")) throw Unsupported(fmt::format("{}: sparse tensors are not supported", describe(node)));
+    if (attrs.has("sparse_value"))
+        throw Unsupported(fmt::format("{}: sparse tensors are not supported", describe(node)));
     throw BadInput(fmt::format("{}: has no value", describe(node)));
 }
 
@@ -64,7 +65,8 @@ OpDef constant_op() {
 }
 
 Tensor filled(const Tensor& value, const Dims& dims) {
-    if (value.count() != 1) throw std::invalid_argument(fmt::format("value must be one element, not {}", to_string(value.type())));
+    if (value.count() != 1)
+        throw std::invalid_argument(fmt::format("value must be one element, not {}", to_string(value.type())));
     Tensor result(value.dtype(), dims);
     visit_dtype(value.dtype(), [&]<class T>() { std::ranges::fill(result.mutable_values<T>(), value.values<T>()[0]); });
     return result;
@@ -110,12 +112,13 @@ OpDef range_op() {
 }
 
 DataType data_type_of_onnx(std::int64_t code) {
-    constexpr DataType types[] = {DataType::undefined, DataType::f32, DataType::u8,  DataType::i8,      DataType::u16,
-                                  DataType::i16,       DataType::i32, DataType::i64, DataType::undefined, DataType::boolean,
-                                  DataType::f16,       DataType::f64, DataType::u32, DataType::u64,     DataType::undefined,
-                                  DataType::undefined, DataType::bf16};
+    constexpr DataType types[] = {
+        DataType::undefined, DataType::f32, DataType::u8,        DataType::i8,        DataType::u16, DataType::i16,
+        DataType::i32,       DataType::i64, DataType::undefined, DataType::boolean,   DataType::f16, DataType::f64,
+        DataType::u32,       DataType::u64, DataType::undefined, DataType::undefined, DataType::bf16};
     const bool known = code > 0 && code < as_dim(std::size(types));
-    if (!known || types[code] == DataType::undefined) throw std::invalid_argument(fmt::format("data type {} is not supported", code));
+    if (!known || types[code] == DataType::undefined)
+        throw std::invalid_argument(fmt::format("data type {} is not supported", code));
     return types[code];
 }
 

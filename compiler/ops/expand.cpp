@@ -15,7 +15,9 @@ OpDef expand_op() {
     op.since = 8;
     op.newest = 13;
     op.min_inputs = op.max_inputs = 2;
-    op.infer = [](InferContext& c) { c.set_output(0, {c.dtype(0), broadcast(c.dims(0), integers(c, 1, "shape").value())}); };
+    op.infer = [](InferContext& c) {
+        c.set_output(0, {c.dtype(0), broadcast(c.dims(0), integers(c, 1, "shape").value())});
+    };
     op.eval = [](EvalContext& c) {
         c.set_output(0, copy_of(c.input(0), expanded(view_of(c.input(0)), c.output_type(0).dims)));
     };
@@ -30,7 +32,8 @@ Dims tiled_dims(Dims dims, const Dims& repeats) {
     if (repeats.size() != dims.size())
         throw std::invalid_argument(fmt::format("{} repeats for rank {}", repeats.size(), dims.size()));
     for (std::size_t i = 0; i < dims.size(); ++i) {
-        if (repeats[i] < 0) throw std::invalid_argument(fmt::format("repeats {} holds {}", to_string(repeats), repeats[i]));
+        if (repeats[i] < 0)
+            throw std::invalid_argument(fmt::format("repeats {} holds {}", to_string(repeats), repeats[i]));
         dims[i] *= repeats[i];
     }
     return dims;
@@ -65,7 +68,9 @@ OpDef tile_op() {
     op.newest = 13;
     op.min_inputs = op.max_inputs = 2;
     op.raise = raise_tile;
-    op.infer = [](InferContext& c) { c.set_output(0, {c.dtype(0), tiled_dims(c.dims(0), integers(c, 1, "repeats").value())}); };
+    op.infer = [](InferContext& c) {
+        c.set_output(0, {c.dtype(0), tiled_dims(c.dims(0), integers(c, 1, "repeats").value())});
+    };
     op.eval = [](EvalContext& c) {
         const View view = repeated(view_of(c.input(0)), integers(c, 1, "repeats").value());
         c.set_output(0, copy_of(c.input(0), view).reshaped(c.output_type(0).dims));

@@ -137,7 +137,9 @@ void infer_gather_nd(InferContext& c) {
     const bool fits = !indices.empty() && batch >= 0 && batch < as_dim(indices.size()) && batch < as_dim(data.size()) &&
                       coordinates >= 1 && coordinates + batch <= as_dim(data.size()) &&
                       std::equal(data.begin(), data.begin() + batch, indices.begin());
-    if (!fits) c.fail(fmt::format("indices {} do not fit data {} with batch_dims {}", to_string(indices), to_string(data), batch));
+    if (!fits)
+        c.fail(fmt::format("indices {} do not fit data {} with batch_dims {}", to_string(indices), to_string(data),
+                           batch));
     Dims dims(indices.begin(), indices.end() - 1);
     dims.insert(dims.end(), data.begin() + batch + coordinates, data.end());
     c.set_output(0, {c.dtype(0), dims});

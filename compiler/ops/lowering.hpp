@@ -32,7 +32,8 @@ inline View positions(LowerContext& context, const Dims& dims, std::size_t axis)
 
 /// A constant result, computed now.
 inline void set_constant_output(LowerContext& context, const Tensor& tensor) {
-    context.set_output(0, context.constant(tensor.reshaped(context.graph().value(context.node().outputs[0]).type.dims)));
+    context.set_output(0,
+                       context.constant(tensor.reshaped(context.graph().value(context.node().outputs[0]).type.dims)));
 }
 
 /// The type in which floats are computed with in a plan: f16 and bf16 widen to f32.

@@ -17,8 +17,8 @@ struct Run {
 };
 
 struct Padding {
-    Dims dims;                          ///< of the result
-    std::vector<std::vector<Run>> runs; ///< per axis
+    Dims dims;                           ///< of the result
+    std::vector<std::vector<Run>> runs;  ///< per axis
 };
 
 /// The source index that shows at position `i` relative to the source's first element; -1 for the constant.
@@ -84,8 +84,8 @@ void for_each_copy(const Padding& padding, std::size_t axis, const View& source,
                       sliced(target, axis, run.target, run.count), copy);
 }
 
-/// Calls fill(slab of target) for the slabs that no run covers: along each axis before and after its run, within the runs of
-/// the axes before it.
+/// Calls fill(slab of target) for the slabs that no run covers: along each axis before and after its run, within the
+/// runs of the axes before it.
 template <class Fill>
 void for_each_slab(const Padding& padding, View target, const Fill& fill) {
     for (std::size_t axis = 0; axis < padding.runs.size(); ++axis) {
@@ -117,7 +117,8 @@ void lower_pad(LowerContext& c) {
     const View target = c.output(0);
     if (is_constant_mode(c.node())) {
         const View value = c.node().input(2) != no_value ? c.input(2) : c.constant(Tensor(source.dtype, {}));
-        const ExprPtr fill = value.dtype == source.dtype ? expr::operand(0) : expr::cast(source.dtype, expr::operand(0));
+        const ExprPtr fill =
+            value.dtype == source.dtype ? expr::operand(0) : expr::cast(source.dtype, expr::operand(0));
         for_each_slab(padding, target, [&](const View& slab) { c.add_map(fill, {value}, slab); });
     }
     for_each_copy(padding, 0, source, target, [&](const View& from, const View& to) {

@@ -183,7 +183,8 @@ void lower_log_sum_exp(LowerContext& c) {
     const View shift = c.temporary(wide, kept);
     const View sum = c.temporary(wide, kept);
     c.add_reduce(Reduce::maximum, of_wide("x0"), {source}, source.dims, axes, shift, wide, finite_maximum());
-    c.add_reduce(Reduce::sum, of_wide("exp(x0 - x1)"), {source, shift}, source.dims, axes, sum, wide, expr::parse("log(x0)"));
+    c.add_reduce(Reduce::sum, of_wide("exp(x0 - x1)"), {source, shift}, source.dims, axes, sum, wide,
+                 expr::parse("log(x0)"));
     const ExprPtr total = expr::parse("x0 + x1");
     c.add_map(wide == source.dtype ? total : expr::cast(source.dtype, total), {sum, shift}, output_with_axes(c, axes));
 }

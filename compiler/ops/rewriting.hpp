@@ -13,7 +13,8 @@ namespace igata {
 inline std::optional<std::string> not_worth_it() { return std::string(); }
 
 /// A new node before `before` under the same name; returns its result.
-inline ValueId insert_node(Graph& graph, NodeIt before, const std::string& op, std::vector<ValueId> inputs, Attrs attrs = {}) {
+inline ValueId insert_node(Graph& graph, NodeIt before, const std::string& op, std::vector<ValueId> inputs,
+                           Attrs attrs = {}) {
     Node node;
     node.op = op;
     node.name = before->name;

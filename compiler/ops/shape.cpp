@@ -73,7 +73,8 @@ Dims resolve_shape(const Dims& dims, Dims wanted, bool allow_zero) {
     for (std::size_t i = 0; i < wanted.size(); ++i) {
         if (wanted[i] == 0 && !allow_zero) {
             if (i >= dims.size())
-                throw std::invalid_argument(fmt::format("shape {} copies dim {} of {}, which has none", asked, i, to_string(dims)));
+                throw std::invalid_argument(
+                    fmt::format("shape {} copies dim {} of {}, which has none", asked, i, to_string(dims)));
             wanted[i] = dims[i];
         }
         if (wanted[i] == -1 && open) throw std::invalid_argument(fmt::format("shape {} holds -1 twice", asked));
@@ -111,7 +112,8 @@ OpDef flatten_op() {
         const std::int64_t rank = as_dim(dims.size());
         if (axis < -rank || axis > rank) c.fail(fmt::format("axis {} is out of range for rank {}", axis, rank));
         const std::int64_t split = axis < 0 ? axis + rank : axis;
-        return Dims{element_count({dims.begin(), dims.begin() + split}), element_count({dims.begin() + split, dims.end()})};
+        return Dims{element_count({dims.begin(), dims.begin() + split}),
+                    element_count({dims.begin() + split, dims.end()})};
     });
     op.newest = 21;
     op.attrs = {{"axis", AttrKind::integer}};
@@ -184,7 +186,8 @@ void infer_dropout(InferContext& c) {
 void raise_dropout(Graph& graph, NodeIt node) {
     node->attrs.clear();
     if (!before(*node, 10) || node->output(1) == no_value) return;
-    Node like{.op = "CastLike", .name = node->name, .inputs = {}, .outputs = {node->outputs[1]}, .attrs = {}, .epilogue = {}};
+    Node like{
+        .op = "CastLike", .name = node->name, .inputs = {}, .outputs = {node->outputs[1]}, .attrs = {}, .epilogue = {}};
     node->outputs[1] = graph.add_value(graph.value(node->outputs[1]).name + "_mask");
     like.inputs = {node->outputs[1], node->inputs[0]};
     graph.nodes.insert(std::next(node), std::move(like));
@@ -215,7 +218,8 @@ OpDef dropout_op() {
 }  // namespace
 
 void register_shape(Registry& registry) {
-    for (OpDef op : {shape_op(), size_op(), reshape_op(), flatten_op(), squeeze_op(), unsqueeze_op(), identity_op(), dropout_op()})
+    for (OpDef op :
+         {shape_op(), size_op(), reshape_op(), flatten_op(), squeeze_op(), unsqueeze_op(), identity_op(), dropout_op()})
         registry.add(std::move(op));
 }
 

@@ -57,8 +57,9 @@ View slice_view(View view, const std::vector<Range>& ranges) {
 std::optional<std::string> drop_whole_slice(RuleMatch& m) {
     if (m.type("x") != m.type("y")) return not_worth_it();
     const Tensor* steps = m.graph.constant(m.node("y").input(4));
-    const bool forwards = m.node("y").input(4) == no_value ||
-                          (steps != nullptr && std::ranges::all_of(steps->to_i64(), [](auto step) { return step > 0; }));
+    const bool forwards =
+        m.node("y").input(4) == no_value ||
+        (steps != nullptr && std::ranges::all_of(steps->to_i64(), [](auto step) { return step > 0; }));
     return forwards ? replace(m, m["y"], m["x"]) : not_worth_it();
 }
 
@@ -76,7 +77,9 @@ OpDef slice_op() {
     op.infer = [](InferContext& c) {
         c.set_output(0, {c.dtype(0), slice_view(row_major_view(c.dtype(0), c.dims(0)), slice_ranges(c)).dims});
     };
-    op.eval = [](EvalContext& c) { c.set_output(0, copy_of(c.input(0), slice_view(view_of(c.input(0)), slice_ranges(c)))); };
+    op.eval = [](EvalContext& c) {
+        c.set_output(0, copy_of(c.input(0), slice_view(view_of(c.input(0)), slice_ranges(c))));
+    };
     op.lower = [](LowerContext& c) { c.set_output(0, slice_view(c.input(0), slice_ranges(c))); };
     op.rules = {{"drop-whole-slice", "y = Slice(x, ...)", drop_whole_slice}};
     return op;
@@ -97,12 +100,15 @@ std::vector<Range> split_ranges(const Context& c) {
     std::vector<Range> ranges;
     std::int64_t start = 0;
     for (const std::int64_t size : sizes) {
-        if (size < 0) throw std::invalid_argument(fmt::format("cannot split axis {} of {} in parts of {}", axis, to_string(dims), to_string(sizes)));
+        if (size < 0)
+            throw std::invalid_argument(
+                fmt::format("cannot split axis {} of {} in parts of {}", axis, to_string(dims), to_string(sizes)));
         ranges.push_back({axis, start, size, 1});
         start += size;
     }
     if (as_dim(ranges.size()) != parts || start != dim)
-        throw std::invalid_argument(fmt::format("axis {} of {} does not split into {} outputs of {}", axis, to_string(dims), parts, to_string(sizes)));
+        throw std::invalid_argument(fmt::format("axis {} of {} does not split into {} outputs of {}", axis,
+                                                to_string(dims), parts, to_string(sizes)));
     return ranges;
 }
 
@@ -123,13 +129,17 @@ OpDef split_op() {
     op.raise = [](Graph& graph, NodeIt node) { attribute_to_input(graph, *node, "split", 1); };
     op.infer = [](InferContext& c) {
         const std::int64_t asked = c.attrs().get_int("num_outputs", as_dim(c.output_count()));
-        if (asked != as_dim(c.output_count())) c.fail(fmt::format("num_outputs is {} but it has {} outputs", asked, c.output_count()));
+        if (asked != as_dim(c.output_count()))
+            c.fail(fmt::format("num_outputs is {} but it has {} outputs", asked, c.output_count()));
         const View whole = row_major_view(c.dtype(0), c.dims(0));
-        for_each_part(c, [&](std::size_t i, const auto& part) { c.set_output(i, {c.dtype(0), slice_view(whole, part).dims}); });
+        for_each_part(c, [&](std::size_t i, const auto& part) {
+            c.set_output(i, {c.dtype(0), slice_view(whole, part).dims});
+        });
     };
     op.eval = [](EvalContext& c) {
         const View whole = view_of(c.input(0));
-        for_each_part(c, [&](std::size_t i, const auto& part) { c.set_output(i, copy_of(c.input(0), slice_view(whole, part))); });
+        for_each_part(
+            c, [&](std::size_t i, const auto& part) { c.set_output(i, copy_of(c.input(0), slice_view(whole, part))); });
     };
     op.lower = [](LowerContext& c) {
         const View whole = c.input(0);
@@ -143,7 +153,9 @@ OpDef split_op() {
 
 // Concat -------------------------------------------------------------------------------------------------------------
 
-std::size_t concat_axis(const Node& node, std::size_t rank) { return as_index(normalize_axis(node.attrs.get_int("axis", 1), rank)); }
+std::size_t concat_axis(const Node& node, std::size_t rank) {
+    return as_index(normalize_axis(node.attrs.get_int("axis", 1), rank));
+}
 
 void infer_concat(InferContext& c) {
     ValueType result = c.input(0);
@@ -153,7 +165,8 @@ void infer_concat(InferContext& c) {
         bool fits = next.dtype == result.dtype && next.dims.size() == result.dims.size();
         for (std::size_t d = 0; fits && d < next.dims.size(); ++d) fits = d == axis || next.dims[d] == result.dims[d];
         if (!fits)
-            c.fail(fmt::format("input {} is {}, which does not fit {} along axis {}", i, to_string(next), to_string(c.input(0)), axis));
+            c.fail(fmt::format("input {} is {}, which does not fit {} along axis {}", i, to_string(next),
+                               to_string(c.input(0)), axis));
         result.dims[axis] += next.dims[axis];
     }
     c.set_output(0, result);

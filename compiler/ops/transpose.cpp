@@ -33,7 +33,9 @@ OpDef transpose_op() {
         const Dims perm = transpose_perm(c.node(), c.dims(0).size());
         c.set_output(0, {c.dtype(0), transposed(row_major_view(c.dtype(0), c.dims(0)), perm).dims});
     };
-    op.eval = [](EvalContext& c) { c.set_output(0, c.input(0).transposed(transpose_perm(c.node(), c.input(0).dims().size()))); };
+    op.eval = [](EvalContext& c) {
+        c.set_output(0, c.input(0).transposed(transpose_perm(c.node(), c.input(0).dims().size())));
+    };
     op.lower = [](LowerContext& c) {
         const View view = c.input(0);
         c.set_output(0, transposed(view, transpose_perm(c.node(), view.dims.size())));
@@ -55,12 +57,14 @@ BlockMove move_blocks(const View& source, const Node& node) {
     if (dims.size() != 4 || block < 1)
         throw std::invalid_argument(fmt::format("needs a blocksize and [n,c,h,w], not {}", to_string(dims)));
     const auto need = [&](bool divides) {
-        if (!divides) throw std::invalid_argument(fmt::format("blocksize {} does not divide {}", block, to_string(dims)));
+        if (!divides)
+            throw std::invalid_argument(fmt::format("blocksize {} does not divide {}", block, to_string(dims)));
     };
     if (node.op == "SpaceToDepth") {
         need(dims[2] % block == 0 && dims[3] % block == 0);
         const View parts = split_axis(split_axis(source, 3, dims[3] / block), 2, dims[2] / block);  // n c h a w b
-        return {transposed(parts, Dims{0, 3, 5, 1, 2, 4}), {dims[0], dims[1] * block * block, dims[2] / block, dims[3] / block}};
+        return {transposed(parts, Dims{0, 3, 5, 1, 2, 4}),
+                {dims[0], dims[1] * block * block, dims[2] / block, dims[3] / block}};
     }
     need(dims[1] % (block * block) == 0);
     const Dims joined{dims[0], dims[1] / (block * block), dims[2] * block, dims[3] * block};

@@ -34,7 +34,8 @@ TEST_CASE("Reshape copies dims for 0 and works out -1") {
     CHECK(run_single({"Reshape", {counted({0, 3}), ints({3, 0})}, {{"allowzero", attr(1)}}}).dims() == Dims{3, 0});
     CHECK_THROWS_WITH_AS(run_op({"Reshape", {x, ints({5, -1})}}),
                          "Reshape 'node': [2,3,4] cannot be reshaped to [5,-1]", BadInput);
-    CHECK_THROWS_WITH_AS(run_op({"Reshape", {x, ints({-1, -1})}}), "Reshape 'node': shape [-1,-1] holds -1 twice", BadInput);
+    CHECK_THROWS_WITH_AS(run_op({"Reshape", {x, ints({-1, -1})}}), "Reshape 'node': shape [-1,-1] holds -1 twice",
+                         BadInput);
     CHECK_THROWS_WITH_AS(run_op({"Reshape", {x, ints({4, 3, 2, 0})}}),
                          "Reshape 'node': shape [4,3,2,0] copies dim 3 of [2,3,4], which has none", BadInput);
 }
@@ -47,12 +48,13 @@ TEST_CASE("Flatten, Squeeze and Unsqueeze change only the dims") {
     CHECK(run_single({"Squeeze", {x}}).dims() == Dims{2, 3});
     CHECK(run_single({"Squeeze", {x, ints({-1})}}).dims() == Dims{2, 1, 3});
     CHECK(run_single({"Squeeze", {x}, {{"axes", list({1})}}, 11}).dims() == Dims{2, 3, 1});
-    CHECK_THROWS_WITH_AS(run_op({"Squeeze", {x, ints({2})}}), "Squeeze 'node': axis 2 of [2,1,3,1] is not of one element",
-                         BadInput);
+    CHECK_THROWS_WITH_AS(run_op({"Squeeze", {x, ints({2})}}),
+                         "Squeeze 'node': axis 2 of [2,1,3,1] is not of one element", BadInput);
     CHECK(run_single({"Unsqueeze", {counted({2, 3}), ints({4, 0, -3})}}).dims() == Dims{1, 2, 1, 3, 1});
     CHECK(run_single({"Unsqueeze", {counted({2, 3}), ints({-1, 0})}}).dims() == Dims{1, 2, 3, 1});
     CHECK(run_single({"Unsqueeze", {counted({2, 3})}, {{"axes", list({1})}}, 11}).dims() == Dims{2, 1, 3});
-    CHECK_THROWS_WITH_AS(run_op({"Unsqueeze", {counted({2}), ints({0, 0})}}), "Unsqueeze 'node': axis 0 is named twice", BadInput);
+    CHECK_THROWS_WITH_AS(run_op({"Unsqueeze", {counted({2}), ints({0, 0})}}), "Unsqueeze 'node': axis 0 is named twice",
+                         BadInput);
 }
 
 TEST_CASE("Dropout passes its data on and masks nothing") {
@@ -78,7 +80,8 @@ TEST_CASE("Constant in all its forms") {
 TEST_CASE("ConstantOfShape, Range and EyeLike") {
     CHECK(run_single({"ConstantOfShape", {ints({2, 2})}}) == Tensor(DataType::f32, {2, 2}));
     const Tensor seven = Tensor::of<std::int32_t>({1}, {7});
-    CHECK(run_single({"ConstantOfShape", {ints({3})}, {{"value", Attr(seven)}}}) == Tensor::of<std::int32_t>({3}, {7, 7, 7}));
+    CHECK(run_single({"ConstantOfShape", {ints({3})}, {{"value", Attr(seven)}}}) ==
+          Tensor::of<std::int32_t>({3}, {7, 7, 7}));
     CHECK(run_single({"ConstantOfShape", {ints({})}}) == Tensor::scalar(0.0F));
     const auto range = [](auto a, auto b, auto c) {
         return run_single({"Range", {Tensor::scalar(a), Tensor::scalar(b), Tensor::scalar(c)}});
@@ -106,7 +109,8 @@ TEST_CASE("DepthToSpace and SpaceToDepth") {
     const Tensor dcr = run_single({"DepthToSpace", {depth}, {{"blocksize", attr(2)}}});
     CHECK(dcr == floats({1, 1, 2, 4}, {0, 2, 1, 3, 4, 6, 5, 7}));
     const Tensor eight = counted({1, 8, 1, 1});
-    CHECK(run_single({"DepthToSpace", {eight}, {{"blocksize", attr(2)}}}) == floats({1, 2, 2, 2}, {0, 2, 4, 6, 1, 3, 5, 7}));
+    CHECK(run_single({"DepthToSpace", {eight}, {{"blocksize", attr(2)}}}) ==
+          floats({1, 2, 2, 2}, {0, 2, 4, 6, 1, 3, 5, 7}));
     CHECK(run_single({"DepthToSpace", {eight}, {{"blocksize", attr(2)}, {"mode", std::string("CRD")}}}) ==
           floats({1, 2, 2, 2}, {0, 1, 2, 3, 4, 5, 6, 7}));
     CHECK(run_single({"SpaceToDepth", {dcr}, {{"blocksize", attr(2)}}}) == depth);
@@ -121,8 +125,8 @@ TEST_CASE("Slice clamps, counts from the end and goes backwards") {
     CHECK(run_single({"Slice", {x, ints({2}), ints({1}), ints({0})}}).dims() == Dims{0, 4});
     CHECK(run_single({"Slice", {x, ints({1000}), ints({INT64_MIN}), ints({0}), ints({-1})}}) ==
           floats({3, 4}, {8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3}));
-    CHECK(run_single({"Slice", {x}, {{"starts", list({1})}, {"ends", list({INT64_MAX})}, {"axes", list({1})}}, 1}).dims() ==
-          Dims{3, 3});
+    CHECK(run_single({"Slice", {x}, {{"starts", list({1})}, {"ends", list({INT64_MAX})}, {"axes", list({1})}}, 1})
+              .dims() == Dims{3, 3});
     CHECK_THROWS_WITH_AS(run_op({"Slice", {x, ints({0}), ints({1}), ints({0}), ints({0})}}),
                          "Slice 'node': a step is zero", BadInput);
 }
@@ -156,7 +160,8 @@ TEST_CASE("Pad in every mode, with negative pads and chosen axes") {
     CHECK(pad("constant", {0, 1, 1, 2}) == floats({2, 6}, {0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0}));
     CHECK(run_single({"Pad", {x, ints({0, 1, 0, 0}), Tensor::scalar(9.0F)}}) == floats({1, 4}, {9, 0, 1, 2}));
     CHECK(run_single({"Pad", {x, ints({2, -1}), Tensor(), ints({-1})}}) == floats({1, 4}, {0, 0, 0, 1}));
-    CHECK(run_single({"Pad", {x}, {{"pads", list({0, 1, 0, 1})}, {"value", 5.0F}}, 2}) == floats({1, 5}, {5, 0, 1, 2, 5}));
+    CHECK(run_single({"Pad", {x}, {{"pads", list({0, 1, 0, 1})}, {"value", 5.0F}}, 2}) ==
+          floats({1, 5}, {5, 0, 1, 2, 5}));
     CHECK(run_single({"Pad", {x}, {{"paddings", list({0, 1, 0, 1})}}, 1}) == floats({1, 5}, {0, 0, 1, 2, 0}));
     CHECK(pad("edge", {1, 2, 0, 1}) == floats({2, 6}, {0, 0, 0, 1, 2, 2, 0, 0, 0, 1, 2, 2}));
     CHECK(pad("reflect", {0, 2, 0, 2}) == floats({1, 7}, {2, 1, 0, 1, 2, 1, 0}));
@@ -171,7 +176,8 @@ TEST_CASE("Pad in every mode, with negative pads and chosen axes") {
 }
 
 TEST_CASE("Expand and Tile repeat") {
-    CHECK(run_single({"Expand", {counted({2, 1}), ints({2, 1, 3})}}) == floats({2, 2, 3}, {0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1}));
+    CHECK(run_single({"Expand", {counted({2, 1}), ints({2, 1, 3})}}) ==
+          floats({2, 2, 3}, {0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1}));
     CHECK(run_single({"Expand", {counted({3}), ints({1})}}) == counted({3}));
     CHECK_THROWS_AS(run_op({"Expand", {counted({3}), ints({2})}}), BadInput);
     CHECK(run_single({"Tile", {counted({1, 2}), ints({2, 2})}}) == floats({2, 4}, {0, 1, 0, 1, 0, 1, 0, 1}));

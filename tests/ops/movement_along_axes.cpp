@@ -44,7 +44,8 @@ TEST_CASE("every reduction over the last axis") {
     check_close(reduce("ReduceL2"), {2}, {5, std::sqrt(5.0)});
     check_close(reduce("ReduceSumSquare"), {2}, {25, 5});
     check_close(run_single({"ReduceLogSum", {floats({2}, {3, 5})}}), {1}, {std::log(8.0)});
-    check_close(reduce("ReduceLogSumExp"), {2}, {std::log(std::exp(3.0) + std::exp(-4.0)), std::log(std::exp(1.0) + std::exp(2.0))});
+    check_close(reduce("ReduceLogSumExp"), {2},
+                {std::log(std::exp(3.0) + std::exp(-4.0)), std::log(std::exp(1.0) + std::exp(2.0))});
 }
 
 TEST_CASE("reductions take axes as attribute or input, none for all, or none for none") {
@@ -54,7 +55,8 @@ TEST_CASE("reductions take axes as attribute or input, none for all, or none for
     CHECK(run_single({"ReduceMax", {x}}) == floats({1, 1, 1}, {11}));
     CHECK(run_single({"ReduceMax", {x, ints({})}, {{"keepdims", attr(0)}}}) == Tensor::scalar(11.0F));
     CHECK(run_single({"ReduceSum", {x, ints({})}, {{"noop_with_empty_axes", attr(1)}}}) == x);
-    CHECK(run_single({"ReduceSumSquare", {floats({2}, {2, 3})}, {{"noop_with_empty_axes", attr(1)}}}) == floats({2}, {4, 9}));
+    CHECK(run_single({"ReduceSumSquare", {floats({2}, {2, 3})}, {{"noop_with_empty_axes", attr(1)}}}) ==
+          floats({2}, {4, 9}));
     CHECK(run_single({"ReduceL2", {Tensor::scalar(-3.0F)}}) == Tensor::scalar(3.0F));
     CHECK_THROWS_AS(run_op({"ReduceSum", {x, ints({3})}}), BadInput);
     CHECK_THROWS_AS(run_op({"ReduceSum", {x, ints({0, 0})}}), BadInput);
@@ -62,20 +64,26 @@ TEST_CASE("reductions take axes as attribute or input, none for all, or none for
 
 TEST_CASE("integer reductions are exact, wrap, and keep their type") {
     const Tensor big = i64s({2}, {(std::int64_t{1} << 60) + 1, 1});
-    CHECK(run_single({"ReduceSum", {big}, {{"keepdims", attr(0)}}}) == Tensor::scalar<std::int64_t>((std::int64_t{1} << 60) + 2));
-    CHECK(run_single({"ReduceMean", {Tensor::of<std::int32_t>({2}, {3, 4})}, {{"keepdims", attr(0)}}}) == Tensor::scalar(3));
+    CHECK(run_single({"ReduceSum", {big}, {{"keepdims", attr(0)}}}) ==
+          Tensor::scalar<std::int64_t>((std::int64_t{1} << 60) + 2));
+    CHECK(run_single({"ReduceMean", {Tensor::of<std::int32_t>({2}, {3, 4})}, {{"keepdims", attr(0)}}}) ==
+          Tensor::scalar(3));
     CHECK(run_single({"ReduceMax", {Tensor::of<std::uint8_t>({3}, {3, 250, 4})}, {{"keepdims", attr(0)}}}) ==
           Tensor::scalar<std::uint8_t>(250));
     CHECK(run_single({"ReduceMin", {Tensor::of<std::int8_t>({2}, {-100, 100})}, {{"keepdims", attr(0)}}}) ==
           Tensor::scalar<std::int8_t>(-100));
-    CHECK(run_single({"ReduceL2", {Tensor::of<std::int32_t>({2}, {3, 4})}, {{"keepdims", attr(0)}}}) == Tensor::scalar(5));
-    CHECK(run_single({"ReduceMax", {Tensor::of<bool>({2}, {false, true})}, {{"keepdims", attr(0)}}}) == Tensor::scalar(true));
-    CHECK(run_single({"ReduceMin", {Tensor::of<bool>({2}, {false, true})}, {{"keepdims", attr(0)}}}) == Tensor::scalar(false));
+    CHECK(run_single({"ReduceL2", {Tensor::of<std::int32_t>({2}, {3, 4})}, {{"keepdims", attr(0)}}}) ==
+          Tensor::scalar(5));
+    CHECK(run_single({"ReduceMax", {Tensor::of<bool>({2}, {false, true})}, {{"keepdims", attr(0)}}}) ==
+          Tensor::scalar(true));
+    CHECK(run_single({"ReduceMin", {Tensor::of<bool>({2}, {false, true})}, {{"keepdims", attr(0)}}}) ==
+          Tensor::scalar(false));
 }
 
 TEST_CASE("half precision accumulates wider") {
     const std::vector<float> ones(4096, 1.0F);
-    CHECK(run_single({"ReduceSum", {halves(ones)}, {{"keepdims", attr(0)}}}) == Tensor::scalar(4096.0F).cast(DataType::f16));
+    CHECK(run_single({"ReduceSum", {halves(ones)}, {{"keepdims", attr(0)}}}) ==
+          Tensor::scalar(4096.0F).cast(DataType::f16));
     CHECK(run_single({"ReduceMean", {halves(std::vector<float>(100, 60000.0F))}, {{"keepdims", attr(0)}}}) ==
           Tensor::scalar(60000.0F).cast(DataType::f16));
 }
@@ -89,7 +97,8 @@ TEST_CASE("reductions of nothing give the neutral element") {
     CHECK(reduce("ReduceMin") == floats({2}, {infinity, infinity}));
     CHECK(reduce("ReduceLogSum") == floats({2}, {-infinity, -infinity}));
     CHECK(reduce("ReduceLogSumExp") == floats({2}, {-infinity, -infinity}));
-    CHECK(run_single({"ReduceMax", {Tensor(DataType::i32, {0})}, {{"keepdims", attr(0)}}}) == Tensor::scalar(INT32_MIN));
+    CHECK(run_single({"ReduceMax", {Tensor(DataType::i32, {0})}, {{"keepdims", attr(0)}}}) ==
+          Tensor::scalar(INT32_MIN));
     CHECK_THROWS_AS(run_op({"ReduceMean", {Tensor(DataType::i32, {0})}}), BadInput);
 }
 
@@ -142,7 +151,8 @@ TEST_CASE("Gather takes slices by index, from the end if negative") {
     const Tensor x = counted({2, 3});
     CHECK(run_single({"Gather", {x, i64s({2, 1}, {1, -2})}}) == floats({2, 1, 3}, {3, 4, 5, 0, 1, 2}));
     CHECK(run_single({"Gather", {x, Tensor::scalar<std::int32_t>(-1)}, {{"axis", attr(1)}}}) == floats({2}, {2, 5}));
-    CHECK_THROWS_WITH_AS(run_op({"Gather", {x, ints({2})}}), "Gather 'node': index 2 is out of range for a dim of 2", BadInput);
+    CHECK_THROWS_WITH_AS(run_op({"Gather", {x, ints({2})}}), "Gather 'node': index 2 is out of range for a dim of 2",
+                         BadInput);
 }
 
 TEST_CASE("GatherElements picks along one axis") {
@@ -156,7 +166,8 @@ TEST_CASE("GatherND takes elements or slices, per batch") {
     const Tensor x = counted({2, 2, 2});
     CHECK(run_single({"GatherND", {x, i64s({2, 1}, {1, 0})}}) == floats({2, 2, 2}, {4, 5, 6, 7, 0, 1, 2, 3}));
     CHECK(run_single({"GatherND", {x, i64s({2, 3}, {0, 1, 1, -1, 0, 0})}}) == floats({2}, {3, 4}));
-    CHECK(run_single({"GatherND", {x, i64s({2, 1}, {1, 0})}, {{"batch_dims", attr(1)}}}) == floats({2, 2}, {2, 3, 4, 5}));
+    CHECK(run_single({"GatherND", {x, i64s({2, 1}, {1, 0})}, {{"batch_dims", attr(1)}}}) ==
+          floats({2, 2}, {2, 3, 4, 5}));
     CHECK_THROWS_AS(run_op({"GatherND", {x, i64s({1, 4}, {0, 0, 0, 0})}}), BadInput);
 }
 

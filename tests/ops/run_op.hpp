@@ -18,7 +18,7 @@ struct OpCase {
     std::string op;
     std::vector<Tensor> inputs;  ///< a tensor without type stands for an absent input
     Attrs attrs = {};
-    int version = 0;             ///< opset; 0: the newest
+    int version = 0;  ///< opset; 0: the newest
     std::size_t outputs = 1;
 };
 

@@ -162,6 +162,35 @@ TEST_CASE("Transposes sink through Concat, reductions and Pad") {
         })");
 }
 
+TEST_CASE("a Pad settles next to the pooling that reads it, whichever side its Transpose began") {
+    const char* settled = R"(graph (x: f32[2,5,6,3]) -> (y) {
+          pads = constant i64[8] {0,0,1,2,0,0,3,4}
+          five = constant f32 {5}
+          t = Transpose(x) {perm=[0,3,1,2]}
+          p = Pad(t, pads, five)
+          y = MaxPool(p) {kernel_shape=[2,2]}
+        })";
+    check(R"(graph (x: f32[2,5,6,3]) -> (y) {
+          pads = constant i64[8] {0,1,2,0,0,3,4,0}
+          five = constant f32 {5}
+          p = Pad(x, pads, five)
+          t = Transpose(p) {perm=[0,3,1,2]}
+          y = MaxPool(t) {kernel_shape=[2,2]}
+        })",
+          settled);
+    check_unchanged(settled);
+}
+
+TEST_CASE("an operand that only lends its type may have more axes than the result") {
+    check_unchanged(R"(graph (x: f32[2,3], like: f64[2,1,6,6]) -> (y, z) {
+          s = constant i64[1] {6}
+          t = Transpose(x)
+          y = CastLike(t, like)
+          r = Reshape(x, s)
+          z = CastLike(r, like)
+        })");
+}
+
 TEST_CASE("Reshapes sink through elementwise operators") {
     check(R"(graph (x: f32[1,4,1,1]) -> (y) {
           there = constant i64[4] {1,1,1,4}

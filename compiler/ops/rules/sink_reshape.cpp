@@ -49,12 +49,12 @@ std::optional<std::string> sink_through_map(RuleMatch& m) {
     const NodeIt root = m.at("y");
     if (!root->is_map() && !op_of(*root).expression) return not_worth_it();
     const Dims to = m.type("y").dims;
-    const auto first = std::ranges::find_if(root->inputs, [&](ValueId id) {
-        return reshaped_from(m, id).has_value() && dims_of(m, id) == to;
-    });
+    const auto first = std::ranges::find_if(
+        root->inputs, [&](ValueId id) { return reshaped_from(m, id).has_value() && dims_of(m, id) == to; });
     if (first == root->inputs.end()) return not_worth_it();
     const Dims from = *reshaped_from(m, *first);
-    if (!std::ranges::all_of(root->inputs, [&](ValueId id) { return can_follow(m, id, from, to); })) return not_worth_it();
+    if (!std::ranges::all_of(root->inputs, [&](ValueId id) { return can_follow(m, id, from, to); }))
+        return not_worth_it();
     Node node = *root;
     for (ValueId& id : node.inputs) {
         if (id == no_value) continue;
@@ -68,6 +68,8 @@ std::optional<std::string> sink_through_map(RuleMatch& m) {
 
 }  // namespace
 
-void add_sink_reshape_rules(std::vector<Rule>& rules) { rules.push_back({"sink-reshape", "y = _(...)", sink_through_map}); }
+void add_sink_reshape_rules(std::vector<Rule>& rules) {
+    rules.push_back({"sink-reshape", "y = _(...)", sink_through_map});
+}
 
 }  // namespace igata

@@ -2,8 +2,8 @@
 //     t = Transpose(x) {perm=[0,2,3,1]}  y = Mul(t, c)      =>  m = Mul(x, c')  y = Transpose(m) {perm=[0,2,3,1]}
 //     t = Transpose(x) {perm=p}  y = ReduceMean(t, axes)    =>  r = ReduceMean(x, p[axes])  y = Transpose(r)
 //     t, u = Transpose(x), Transpose(z)  y = Concat(t, u)   =>  c = Concat(x, z)  y = Transpose(c)
-// The other inputs of an elementwise operator or Concat are Transposes alike, constants (transposed now), single numbers,
-// or such that their inverse transpose only moves axes of one element, and is a Reshape.
+// The other inputs of an elementwise operator or Concat are Transposes alike, constants (transposed now), single
+// numbers, or such that their inverse transpose only moves axes of one element, and is a Reshape.
 //
 // A Transpose and a Pad settle with the Pad next to the convolution or pooling that may absorb it:
 //     t = Transpose(x)  y = Pad(t, pads)                    =>  p = Pad(x, pads')  y = Transpose(p)   elsewhere
@@ -89,7 +89,8 @@ std::optional<Dims> common_perm(const RuleMatch& m, const Node& root) {
         const Node* transpose = transpose_of(m, id);
         if (transpose == nullptr || m.graph.value(id).type.dims.size() != rank) continue;
         Dims perm = perm_of(m, *transpose);
-        const bool all = std::ranges::all_of(root.inputs, [&](ValueId input) { return can_untranspose(m, input, perm); });
+        const bool all =
+            std::ranges::all_of(root.inputs, [&](ValueId input) { return can_untranspose(m, input, perm); });
         return all ? std::optional(std::move(perm)) : std::nullopt;
     }
     return std::nullopt;
@@ -115,7 +116,8 @@ std::optional<std::string> sink_through_concat(RuleMatch& m) {
     const std::optional<Dims> perm = common_perm(m, *root);
     if (!perm) return not_worth_it();
     const std::int64_t axis = normalize_axis(root->attrs.get_int("axis", 1), perm->size());
-    const ValueId joined = insert_alike(m, root, untransposed_inputs(m, root, *perm), {{"axis", (*perm)[as_index(axis)]}});
+    const ValueId joined =
+        insert_alike(m, root, untransposed_inputs(m, root, *perm), {{"axis", (*perm)[as_index(axis)]}});
     return replace(m, m["y"], transpose_again(m, root, joined, *perm));
 }
 
@@ -169,7 +171,8 @@ std::vector<Dims> full_pads(const RuleMatch& m, const Node& pad, std::size_t ran
     return full;
 }
 
-ValueId insert_pad(RuleMatch& m, NodeIt root, const Node& pad, ValueId x, const std::vector<Dims>& pads, const Dims& perm) {
+ValueId insert_pad(RuleMatch& m, NodeIt root, const Node& pad, ValueId x, const std::vector<Dims>& pads,
+                   const Dims& perm) {
     Dims joined = permuted(pads[0], perm);
     const Dims ends = permuted(pads[1], perm);
     joined.insert(joined.end(), ends.begin(), ends.end());

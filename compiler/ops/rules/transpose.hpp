@@ -5,7 +5,8 @@
 
 namespace igata {
 
-/// The node's perm, by default the axes in reverse. Throws std::invalid_argument if it is not a permutation of `rank` axes.
+/// The node's perm, by default the axes in reverse. Throws std::invalid_argument if it is not a permutation of `rank`
+/// axes.
 Dims transpose_perm(const Node& node, std::size_t rank);
 
 /// The permutation moves only axes of one element, so that it leaves the elements in their order.
