@@ -88,16 +88,20 @@ void Graph::remove_dead_nodes() {
 }
 
 Uses::Uses(Graph& graph)
-    : producer_(graph.value_count()), readers_(graph.value_count()), counts_(graph.value_count()) {
+    : producer_(graph.value_count()), first_reader_(graph.value_count() + 1), counts_(graph.value_count()) {
     for (Node& node : graph.nodes) {
         for (const ValueId id : node.outputs)
             if (id != no_value) producer_[static_cast<std::size_t>(id)] = &node;
-        for (const ValueId id : node.inputs) {
-            if (id == no_value) continue;
-            readers_[static_cast<std::size_t>(id)].push_back(&node);
-            ++counts_[static_cast<std::size_t>(id)];
-        }
+        for (const ValueId id : node.inputs)
+            if (id != no_value) ++counts_[static_cast<std::size_t>(id)];
     }
+    for (std::size_t id = 0; id < counts_.size(); ++id)
+        first_reader_[id + 1] = first_reader_[id] + static_cast<std::size_t>(counts_[id]);
+    readers_.resize(first_reader_.back());
+    std::vector<std::size_t> next(first_reader_);
+    for (Node& node : graph.nodes)
+        for (const ValueId id : node.inputs)
+            if (id != no_value) readers_[next[static_cast<std::size_t>(id)]++] = &node;
     for (const Graph::Output& output : graph.outputs) ++counts_[static_cast<std::size_t>(output.value)];
 }
 

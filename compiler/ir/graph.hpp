@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -136,13 +137,17 @@ public:
     explicit Uses(Graph& graph);
     Node* producer(ValueId id) const { return producer_.at(static_cast<std::size_t>(id)); }
     /// Nodes that read the value, once per mention.
-    const std::vector<Node*>& readers(ValueId id) const { return readers_.at(static_cast<std::size_t>(id)); }
+    std::span<Node* const> readers(ValueId id) const {
+        const auto index = static_cast<std::size_t>(id);
+        return std::span(readers_).subspan(first_reader_.at(index), first_reader_.at(index + 1) - first_reader_[index]);
+    }
     /// Number of mentions, counting a graph output as one.
     int count(ValueId id) const { return counts_.at(static_cast<std::size_t>(id)); }
 
 private:
     std::vector<Node*> producer_;
-    std::vector<std::vector<Node*>> readers_;
+    std::vector<Node*> readers_;              // of value 0, then of value 1, ...
+    std::vector<std::size_t> first_reader_;   // by value, and one more
     std::vector<int> counts_;
 };
 

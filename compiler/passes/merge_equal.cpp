@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "compiler/ir/scanner.hpp"
 #include "compiler/ops/op.hpp"
 #include "compiler/passes/compose.hpp"
 
@@ -41,7 +40,9 @@ private:
     ValueId canonical(ValueId id) {
         const Tensor* tensor = graph_.constant(id);
         if (tensor == nullptr || tensor->count() > small_elements) return id;
-        return constants_.try_emplace(print_tensor(*tensor), id).first->second;
+        std::string elements = to_string(tensor->type());
+        for (const std::byte byte : tensor->bytes()) elements += static_cast<char>(byte);
+        return constants_.try_emplace(std::move(elements), id).first->second;
     }
 
     std::string key(const Node& node) {

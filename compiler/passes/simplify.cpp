@@ -6,17 +6,14 @@
 // Rules live with their operators (OpDef::rules); this is only how they are driven. A remark names every rule that was
 // applied, and every one that matched to the end but refused, with its reason.
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <set>
 #include <stdexcept>
-#include <tuple>
-#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include "compiler/ir/scanner.hpp"
 #include "compiler/passes/compose.hpp"
 #include "compiler/passes/fold.hpp"
 #include "compiler/passes/merge_equal.hpp"
@@ -93,7 +90,7 @@ private:
             for (std::size_t i = 0; i < found.nodes.size(); ++i) {
                 const int output = rule.pattern.statements[i].outputs[0];
                 if (output != Pattern::any && found.nodes[i] != nullptr)
-                    match.nodes.emplace(rule.pattern.slots[static_cast<std::size_t>(output)].name, places_.at(found.nodes[i]));
+                    match.nodes.emplace(rule.pattern.slots[static_cast<std::size_t>(output)].name, place_of(*found.nodes[i]));
             }
             const auto reason = rule.rule->apply(match);
             if (reason && !reason->empty()) refused_.emplace(name, fmt::format("{}: {}", rule.rule->name, *reason));
@@ -121,8 +118,15 @@ private:
         }
         remove_dead();
         uses_ = Uses(graph_);
-        places_.clear();
-        for (auto node = graph_.nodes.begin(); node != graph_.nodes.end(); ++node) places_.emplace(&*node, node);
+        places_.resize(graph_.value_count());
+        for (auto node = graph_.nodes.begin(); node != graph_.nodes.end(); ++node)
+            for (const ValueId id : node->outputs)
+                if (id != no_value) places_[static_cast<std::size_t>(id)] = node;
+    }
+
+    NodeIt place_of(const Node& node) const {
+        const auto made = std::find_if(node.outputs.begin(), node.outputs.end(), [](ValueId id) { return id != no_value; });
+        return places_.at(static_cast<std::size_t>(*made));
     }
 
     void remove_dead() {
@@ -148,7 +152,7 @@ private:
     Remarks& remarks_;
     Budget budget_;
     Uses uses_;
-    std::unordered_map<const Node*, NodeIt> places_;
+    std::vector<NodeIt> places_;        // of what makes each value
     NodeIt next_ = graph_.nodes.end();  // the node that the round looks at next
     std::set<std::pair<std::string, std::string>> done_;
     std::set<std::pair<std::string, std::string>> refused_;  // in the latest round; the last one changes nothing

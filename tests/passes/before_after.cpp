@@ -26,8 +26,14 @@ Tensor random_tensor(const ValueType& type, std::uint32_t seed) {
 }
 
 std::vector<Tensor> evaluate(const Graph& graph, std::uint32_t seed) {
+    std::vector<Tensor> inputs;
+    for (const Graph::Input& input : graph.inputs) inputs.push_back(random_tensor(graph.value(input.value).type, seed++));
+    return evaluate(graph, inputs);
+}
+
+std::vector<Tensor> evaluate(const Graph& graph, const std::vector<Tensor>& graph_inputs) {
     std::map<ValueId, Tensor> values;
-    for (const Graph::Input& input : graph.inputs) values[input.value] = random_tensor(graph.value(input.value).type, seed++);
+    for (std::size_t i = 0; i < graph.inputs.size(); ++i) values[graph.inputs[i].value] = graph_inputs.at(i);
     const auto find = [&](ValueId id) -> const Tensor* {
         if (id == no_value) return nullptr;
         return graph.is_constant(id) ? graph.constant(id) : &values.at(id);

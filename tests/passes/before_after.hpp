@@ -14,7 +14,9 @@ namespace igata::test {
 
 /// Uniform values, of whole numbers for integers; the same for the same seed.
 Tensor random_tensor(const ValueType& type, std::uint32_t seed);
-/// The graph's outputs for inputs made of `seed`, node by node. Types must be known.
+/// The graph's outputs, node by node. Types must be known.
+std::vector<Tensor> evaluate(const Graph& graph, const std::vector<Tensor>& inputs);
+/// For random inputs made of `seed`.
 std::vector<Tensor> evaluate(const Graph& graph, std::uint32_t seed);
 /// Parsed, with all types.
 Graph typed_graph(const std::string& text);
