@@ -12,7 +12,8 @@ bool is_training(const Attrs& attrs) { return attrs.get_int("training_mode", 0) 
 struct Channels {
     std::size_t count, image;
 
-    explicit Channels(const Dims& x) : count(x.size() > 1 ? static_cast<std::size_t>(x[1]) : 1), image(x.size() > 1 ? image_size(x) : 1) {}
+    explicit Channels(const Dims& x)
+        : count(x.size() > 1 ? static_cast<std::size_t>(x[1]) : 1), image(x.size() > 1 ? image_size(x) : 1) {}
     std::size_t operator()(std::size_t i) const { return i / image % count; }
 };
 
@@ -54,7 +55,8 @@ void eval_batch_normalization(EvalContext& ctx) {
                 variance[c] = batch[c].variance;
             }
             const auto report = [&](std::size_t i, const std::vector<double>& running) {
-                if (ctx.has_output(i)) ctx.set_output(i, Tensor::of(ctx.output_type(i).dims, running).cast(ctx.output_type(i).dtype));
+                if (ctx.has_output(i))
+                    ctx.set_output(i, Tensor::of(ctx.output_type(i).dims, running).cast(ctx.output_type(i).dtype));
             };
             report(1, running_mean);
             report(2, running_variance);
@@ -83,21 +85,24 @@ void lower_batch_normalization(LowerContext& ctx) {
         const double momentum = static_cast<double>(attrs.get_float("momentum", 0.9F));
         Normalization plain = n;
         plain.inverse = expr::operand(0);
-        const View batch[] = {moments.mean, ctx.node().output(2) == no_value ? View{} : add_moments(ctx, plain).inverse};
+        const View batch[] = {moments.mean,
+                              ctx.node().output(2) == no_value ? View{} : add_moments(ctx, plain).inverse};
         for (std::size_t i = 0; i < 2; ++i) {
             if (ctx.node().output(i + 1) == no_value) continue;
-            const ExprPtr mix = expr::substitute(expr::parse("x0 * old + x1 * new"), {{"old", momentum}, {"new", 1 - momentum}});
+            const ExprPtr mix =
+                expr::substitute(expr::parse("x0 * old + x1 * new"), {{"old", momentum}, {"new", 1 - momentum}});
             const View running = ctx.output(i + 1);
             add_wide_map(ctx, mix, {parameters[i + 2], batch[i]}, along_channels(ctx, running, rank), wide);
         }
         return;
     }
-    const ExprPtr body = expr::substitute(expr::parse("(x0 - x3) / sqrt(x4 + epsilon) * x1 + x2"),
-                                          {{"epsilon", epsilon_of(attrs)}});
+    const ExprPtr body =
+        expr::substitute(expr::parse("(x0 - x3) / sqrt(x4 + epsilon) * x1 + x2"), {{"epsilon", epsilon_of(attrs)}});
     add_wide_map(ctx, body, {x, parameters[0], parameters[1], parameters[2], parameters[3]}, y, wide);
 }
 
-/// Attributes of opsets that told training from inference otherwise; a mode that only named itself so is inference here.
+/// Attributes of opsets that told training from inference otherwise; a mode that only named itself so is inference
+/// here.
 void raise_batch_normalization(Graph&, NodeIt node) {
     node->attrs.erase("consumed_inputs");
     node->attrs.erase("is_test");
@@ -131,11 +136,15 @@ std::optional<std::string> to_affine(RuleMatch& m) {
 void register_batch_normalization(Registry& registry) {
     OpDef batch = define_normalization("BatchNormalization", 1, 15, 5, infer_batch_normalization,
                                        widened<eval_batch_normalization>, lower_batch_normalization,
-                                       {{"epsilon", AttrKind::real}, {"consumed_inputs", AttrKind::integers},
-                                        {"is_test", AttrKind::integer}, {"momentum", AttrKind::real},
-                                        {"spatial", AttrKind::integer}, {"training_mode", AttrKind::integer}});
+                                       {{"epsilon", AttrKind::real},
+                                        {"consumed_inputs", AttrKind::integers},
+                                        {"is_test", AttrKind::integer},
+                                        {"momentum", AttrKind::real},
+                                        {"spatial", AttrKind::integer},
+                                        {"training_mode", AttrKind::integer}});
     batch.max_outputs = 5;
-    batch.rules = {{"batch-normalization-to-affine", "y = BatchNormalization(x, scale, bias, mean, variance)", to_affine}};
+    batch.rules = {
+        {"batch-normalization-to-affine", "y = BatchNormalization(x, scale, bias, mean, variance)", to_affine}};
     batch.raise = raise_batch_normalization;
     registry.add(std::move(batch));
 }

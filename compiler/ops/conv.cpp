@@ -24,7 +24,8 @@ void infer_conv(InferContext& ctx) {
     if (x.size() > 2 + runtime::max_spatial) ctx.unsupported("more than three spatial axes");
     if (w.size() != x.size()) ctx.fail("weights " + to_string(w) + " do not fit the input " + to_string(x));
     if (groups < 1 || x[1] != w[1] * groups || w[0] % groups != 0)
-        ctx.fail("weights " + to_string(w) + " in " + std::to_string(groups) + " groups do not fit the input " + to_string(x));
+        ctx.fail("weights " + to_string(w) + " in " + std::to_string(groups) + " groups do not fit the input " +
+                 to_string(x));
     const Dims kernel(w.begin() + 2, w.end());
     if (ctx.attrs().get_ints("kernel_shape", kernel) != kernel)
         ctx.fail("kernel_shape does not agree with the weights " + to_string(w));
@@ -38,7 +39,8 @@ void infer_conv(InferContext& ctx) {
 
 /// Unrolls the windows of each group into columns and multiplies by the weights.
 template <class T>
-void convolve(const Tensor& x, const Tensor& w, const Tensor* bias, const Window& window, std::int64_t groups, Tensor& y) {
+void convolve(const Tensor& x, const Tensor& w, const Tensor* bias, const Window& window, std::int64_t groups,
+              Tensor& y) {
     using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     const std::vector<std::int64_t> places = window_taps(window);
     const std::int64_t pixels = element_count(window.output);
@@ -59,7 +61,8 @@ void convolve(const Tensor& x, const Tensor& w, const Tensor* bias, const Window
         Eigen::Map<Matrix> result(y.mutable_values<T>().data() + block * out * pixels, out, pixels);
         result.noalias() = kernel * columns;
         if (bias != nullptr)
-            result.colwise() += Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, 1>>(bias->values<T>().data() + first, out);
+            result.colwise() +=
+                Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, 1>>(bias->values<T>().data() + first, out);
     }
 }
 
@@ -120,7 +123,8 @@ void lower_to_loop(LowerContext& ctx, const Window& window) {
     View source{x.buffer, x.offset, x.dtype, {}, {x.strides[0], in * x.strides[1], 0}};
     View kernel{weights.buffer, weights.offset, weights.dtype, {}, {0, out * weights.strides[0], weights.strides[0]}};
     View result{y.buffer, y.offset, y.dtype, {}, {y.strides[0], out * y.strides[1], y.strides[1]}};
-    const auto extend = [&](std::int64_t size, std::int64_t source_stride, std::int64_t kernel_stride, std::int64_t result_stride) {
+    const auto extend = [&](std::int64_t size, std::int64_t source_stride, std::int64_t kernel_stride,
+                            std::int64_t result_stride) {
         box.push_back(size);
         source.strides.push_back(source_stride);
         kernel.strides.push_back(kernel_stride);
@@ -158,8 +162,9 @@ void register_conv(Registry& registry) {
     conv.newest = 22;
     conv.min_inputs = 2;
     conv.max_inputs = 3;
-    conv.attrs = {{"auto_pad", AttrKind::string},  {"dilations", AttrKind::integers}, {"group", AttrKind::integer},
-                  {"kernel_shape", AttrKind::integers}, {"pads", AttrKind::integers},  {"strides", AttrKind::integers}};
+    conv.attrs = {{"auto_pad", AttrKind::string}, {"dilations", AttrKind::integers},
+                  {"group", AttrKind::integer},   {"kernel_shape", AttrKind::integers},
+                  {"pads", AttrKind::integers},   {"strides", AttrKind::integers}};
     conv.infer = infer_conv;
     conv.eval = widened<eval_conv>;
     conv.lower = lower_conv;

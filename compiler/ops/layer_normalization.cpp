@@ -14,7 +14,8 @@ Dims layer_statistics(InferContext& ctx) {
     const Dims& x = ctx.dims(0);
     for (std::size_t i = 1; i < 3; ++i)
         if (ctx.has_input(i) && broadcast(ctx.dims(i), x) != x)
-            ctx.fail("input " + std::to_string(i) + " " + to_string(ctx.dims(i)) + " does not broadcast to " + to_string(x));
+            ctx.fail("input " + std::to_string(i) + " " + to_string(ctx.dims(i)) + " does not broadcast to " +
+                     to_string(x));
     Dims statistics = x;
     for (std::size_t i = axis_of(ctx.attrs(), x); i < x.size(); ++i) statistics[i] = 1;
     return statistics;
@@ -75,7 +76,8 @@ void normalize_layers(EvalContext& ctx, bool centre) {
         }
     });
     const auto report = [&](std::size_t i, const std::vector<double>& statistics) {
-        if (ctx.has_output(i)) ctx.set_output(i, Tensor::of(ctx.output_type(i).dims, statistics).cast(ctx.output_type(i).dtype));
+        if (ctx.has_output(i))
+            ctx.set_output(i, Tensor::of(ctx.output_type(i).dims, statistics).cast(ctx.output_type(i).dtype));
     };
     report(1, means);
     report(2, deviations);
@@ -104,7 +106,8 @@ void lower_rms_normalization(LowerContext& ctx) { lower_layers(ctx, false); }
 }  // namespace
 
 void register_layer_normalization(Registry& registry) {
-    const std::vector<AttrDef> attrs{{"axis", AttrKind::integer}, {"epsilon", AttrKind::real}, {"stash_type", AttrKind::integer}};
+    const std::vector<AttrDef> attrs{
+        {"axis", AttrKind::integer}, {"epsilon", AttrKind::real}, {"stash_type", AttrKind::integer}};
     OpDef layer = define_normalization("LayerNormalization", 17, 17, 3, infer_layer_normalization,
                                        widened<eval_layer_normalization>, lower_layer_normalization, attrs);
     layer.min_inputs = 2;

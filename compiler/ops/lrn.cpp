@@ -28,7 +28,8 @@ void eval_lrn(EvalContext& ctx) {
         for (std::int64_t i = 0; i < x.count(); ++i) {
             const std::int64_t c = i / image % channels;
             double squares = 0;
-            for (std::int64_t at = std::max<std::int64_t>(0, c - (size - 1) / 2); at <= std::min(channels - 1, c + size / 2); ++at) {
+            for (std::int64_t at = std::max<std::int64_t>(0, c - (size - 1) / 2);
+                 at <= std::min(channels - 1, c + size / 2); ++at) {
                 const auto value = static_cast<double>(values[static_cast<std::size_t>(i + (at - c) * image)]);
                 squares += value * value;
             }
@@ -60,11 +61,12 @@ void lower_to_loops(LowerContext& ctx, std::int64_t size, float alpha, float bet
     View reduced = sum;
     reduced.dims.push_back(1);
     reduced.strides.push_back(0);
-    ctx.add_reduce(Reduce::sum, expr::operand(0), {windows}, box, {static_cast<std::int64_t>(rank)}, reduced, wide, nullptr);
-    const ExprPtr body = expr::substitute(
-        expr::parse("x0 / pow(bias + scale * x1, beta)"),
-        {{"bias", static_cast<double>(bias)}, {"beta", static_cast<double>(beta)},
-         {"scale", static_cast<double>(alpha) / static_cast<double>(size)}});
+    ctx.add_reduce(Reduce::sum, expr::operand(0), {windows}, box, {static_cast<std::int64_t>(rank)}, reduced, wide,
+                   nullptr);
+    const ExprPtr body = expr::substitute(expr::parse("x0 / pow(bias + scale * x1, beta)"),
+                                          {{"bias", static_cast<double>(bias)},
+                                           {"beta", static_cast<double>(beta)},
+                                           {"scale", static_cast<double>(alpha) / static_cast<double>(size)}});
     add_wide_map(ctx, body, {x, sum}, y, wide);
 }
 
@@ -87,7 +89,9 @@ void lower_lrn(LowerContext& ctx) {
 
 void register_lrn(Registry& registry) {
     registry.add(define_normalization("LRN", 1, 13, 1, infer_lrn, widened<eval_lrn>, lower_lrn,
-                                      {{"alpha", AttrKind::real}, {"beta", AttrKind::real}, {"bias", AttrKind::real},
+                                      {{"alpha", AttrKind::real},
+                                       {"beta", AttrKind::real},
+                                       {"bias", AttrKind::real},
                                        {"size", AttrKind::integer, true}}));
 }
 

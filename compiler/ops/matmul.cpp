@@ -24,8 +24,7 @@ Product product_of(Dims a, Dims b) {
     const std::string shapes = to_string(a) + " and " + to_string(b);
     if (row) a.insert(a.begin(), 1);
     if (column) b.push_back(1);
-    if (a.back() != b[b.size() - 2])
-        throw std::invalid_argument("the inner dims of " + shapes + " differ");
+    if (a.back() != b[b.size() - 2]) throw std::invalid_argument("the inner dims of " + shapes + " differ");
     const Dims batch = broadcast(Dims(a.begin(), a.end() - 2), Dims(b.begin(), b.end() - 2));
     Product p{a, b, batch, batch, a[a.size() - 2], a.back(), b.back()};
     if (!row) p.result.push_back(p.m);
@@ -96,7 +95,8 @@ void eval_matmul(EvalContext& ctx) {
     visit_multiplied(y.dtype(), [&]<class T>() {
         for (std::size_t i = 0; i < a.size(); ++i)
             result_matrix<T>(y, static_cast<std::int64_t>(i) * p.m * p.n, p.m, p.n).noalias() =
-                matrix<T>(ctx.input(0), a[i] * p.m * p.k, p.m, p.k) * matrix<T>(ctx.input(1), b[i] * p.k * p.n, p.k, p.n);
+                matrix<T>(ctx.input(0), a[i] * p.m * p.k, p.m, p.k) *
+                matrix<T>(ctx.input(1), b[i] * p.k * p.n, p.k, p.n);
     });
 }
 
@@ -188,7 +188,8 @@ void infer_gemm(InferContext& ctx) {
     if (a.size() != 2 || b.size() != 2) ctx.fail("A " + to_string(a) + " and B " + to_string(b) + " must be matrices");
     if (transposed(ctx.attrs(), "transA")) std::swap(a[0], a[1]);
     if (transposed(ctx.attrs(), "transB")) std::swap(b[0], b[1]);
-    if (a[1] != b[0]) ctx.fail("the inner dims of A " + to_string(ctx.dims(0)) + " and B " + to_string(ctx.dims(1)) + " differ");
+    if (a[1] != b[0])
+        ctx.fail("the inner dims of A " + to_string(ctx.dims(0)) + " and B " + to_string(ctx.dims(1)) + " differ");
     const Dims result{a[0], b[1]};
     if (ctx.has_input(2)) {
         if (ctx.dtype(2) != ctx.dtype(0)) ctx.fail("C differs in type from A and B");
@@ -219,7 +220,8 @@ void eval_gemm(EvalContext& ctx) {
         const Dims strides = broadcast_strides(c, row_major_strides(c), dims);
         const T* addend = reinterpret_cast<const T*>(ctx.input(2).bytes().data());
         for (std::int64_t i = 0; i < dims[0]; ++i)
-            for (std::int64_t j = 0; j < dims[1]; ++j) result(i, j) += scale(beta) * addend[i * strides[0] + j * strides[1]];
+            for (std::int64_t j = 0; j < dims[1]; ++j)
+                result(i, j) += scale(beta) * addend[i * strides[0] + j * strides[1]];
     });
 }
 
@@ -257,7 +259,8 @@ void lower_gemm(LowerContext& ctx) {
     const View result = ctx.output(0);
     if (primitive) {
         runtime::MatMulSpec spec;
-        const std::vector<View> operands{matrix_operand(ctx, a), matrix_operand(ctx, b), View{}, matrix_operand(ctx, result)};
+        const std::vector<View> operands{matrix_operand(ctx, a), matrix_operand(ctx, b), View{},
+                                         matrix_operand(ctx, result)};
         spec.a = memory_spec(operands[0]);
         spec.b = memory_spec(operands[1]);
         spec.dst = memory_spec(operands[3]);
@@ -295,8 +298,11 @@ void register_matmul(Registry& registry) {
     gemm.newest = 13;
     gemm.min_inputs = 2;
     gemm.max_inputs = 3;
-    gemm.attrs = {{"alpha", AttrKind::real}, {"beta", AttrKind::real}, {"transA", AttrKind::integer},
-                  {"transB", AttrKind::integer}, {"broadcast", AttrKind::integer}};
+    gemm.attrs = {{"alpha", AttrKind::real},
+                  {"beta", AttrKind::real},
+                  {"transA", AttrKind::integer},
+                  {"transB", AttrKind::integer},
+                  {"broadcast", AttrKind::integer}};
     gemm.raise = raise_gemm;
     gemm.infer = infer_gemm;
     gemm.eval = widened<eval_gemm>;

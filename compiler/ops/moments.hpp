@@ -34,7 +34,9 @@ inline double epsilon_of(const Attrs& attrs, float fallback = 1e-5F) {
 }
 
 /// Elements per channel of an image [n, c, spatial...].
-inline std::size_t image_size(const Dims& x) { return static_cast<std::size_t>(element_count(Dims(x.begin() + 2, x.end()))); }
+inline std::size_t image_size(const Dims& x) {
+    return static_cast<std::size_t>(element_count(Dims(x.begin() + 2, x.end())));
+}
 
 inline void require_floating(InferContext& ctx) {
     if (!is_floating(ctx.dtype(0))) ctx.fail("the input may not be " + std::string(name_of(ctx.dtype(0))));
@@ -44,16 +46,17 @@ inline void require_floating(InferContext& ctx) {
 inline void require_vectors(InferContext& ctx, std::size_t first, std::size_t last, std::int64_t size) {
     for (std::size_t i = first; i < last; ++i)
         if (ctx.dims(i) != Dims{size})
-            ctx.fail("input " + std::to_string(i) + " is " + to_string(ctx.dims(i)) + ", but must be " + to_string(Dims{size}));
+            ctx.fail("input " + std::to_string(i) + " is " + to_string(ctx.dims(i)) + ", but must be " +
+                     to_string(Dims{size}));
 }
 
 /// `y = (x - mean) / deviation * scale + bias`, with mean and deviation over `axes`.
 struct Normalization {
     View x, y;
     Dims axes;
-    View scale, bias;         ///< broadcastable to x; may be invalid
-    bool centre = true;       ///< false: the mean is taken as 0
-    ExprPtr inverse;          ///< of the variance x0: what centred elements are multiplied by
+    View scale, bias;    ///< broadcastable to x; may be invalid
+    bool centre = true;  ///< false: the mean is taken as 0
+    ExprPtr inverse;     ///< of the variance x0: what centred elements are multiplied by
 };
 
 /// The statistics of a lowered normalisation, with 1 at the reduced axes.
@@ -69,7 +72,9 @@ inline LoweredMoments add_moments(LowerContext& ctx, const Normalization& n) {
     for (const std::int64_t axis : n.axes) count *= std::exchange(dims[static_cast<std::size_t>(axis)], 1);
     const ExprPtr share = expr::make(ExprOp::mul, {expr::operand(0), expr::constant(1.0 / static_cast<double>(count))});
     const LoweredMoments moments{ctx.temporary(wide, dims), ctx.temporary(wide, dims)};
-    if (n.centre) ctx.add_reduce(Reduce::sum, widen(expr::operand(0), {n.x}, wide), {n.x}, n.x.dims, n.axes, moments.mean, wide, share);
+    if (n.centre)
+        ctx.add_reduce(Reduce::sum, widen(expr::operand(0), {n.x}, wide), {n.x}, n.x.dims, n.axes, moments.mean, wide,
+                       share);
     else ctx.add_map(expr::constant(0.0), {}, moments.mean);
     const std::vector<View> inputs{n.x, moments.mean};
     const ExprPtr finish = expr::replace_operands(n.inverse, std::vector<ExprPtr>{share});
@@ -112,8 +117,9 @@ inline View along_channels(LowerContext& ctx, const View& parameter, std::size_t
     return ctx.reshaped(parameter, dims);
 }
 
-inline OpDef define_normalization(std::string name, int since, int newest, int inputs, void (*infer)(InferContext&), void (*eval)(EvalContext&),
-             void (*lower)(LowerContext&), std::vector<AttrDef> attrs) {
+inline OpDef define_normalization(std::string name, int since, int newest, int inputs, void (*infer)(InferContext&),
+                                  void (*eval)(EvalContext&), void (*lower)(LowerContext&),
+                                  std::vector<AttrDef> attrs) {
     OpDef op;
     op.name = std::move(name);
     op.since = since;

@@ -22,7 +22,8 @@ void infer_group_normalization(InferContext& ctx) {
     if (ctx.dims(0).size() < 2) ctx.fail("the input " + to_string(ctx.dims(0)) + " needs a channel axis");
     const std::int64_t channels = ctx.dims(0)[1];
     if (groups < 1 || channels % groups != 0)
-        ctx.fail("num_groups " + std::to_string(groups) + " does not divide the " + std::to_string(channels) + " channels");
+        ctx.fail("num_groups " + std::to_string(groups) + " does not divide the " + std::to_string(channels) +
+                 " channels");
     require_vectors(ctx, 1, 3, has_group_parameters(ctx.node()) ? groups : channels);
     ctx.set_output(0, ctx.input(0));
 }
@@ -59,8 +60,9 @@ void eval_group_normalization(EvalContext& ctx) {
 void lower_instance_normalization(LowerContext& ctx) {
     const View x = ctx.input(0);
     const std::size_t rank = x.dims.size();
-    add_normalization(ctx, {x, ctx.output(0), axes_from(2, rank), along_channels(ctx, ctx.input(1), rank),
-                            along_channels(ctx, ctx.input(2), rank), true, inverse_deviation(epsilon_of(ctx.node().attrs))});
+    add_normalization(ctx,
+                      {x, ctx.output(0), axes_from(2, rank), along_channels(ctx, ctx.input(1), rank),
+                       along_channels(ctx, ctx.input(2), rank), true, inverse_deviation(epsilon_of(ctx.node().attrs))});
 }
 
 /// The channel axis is split in two: blocks, and channels in a block.
@@ -79,8 +81,8 @@ void lower_group_normalization(LowerContext& ctx) {
         const View view = ctx.input(i);
         return ctx.reshaped(view, split(Dims(x.dims.size(), 1), view.dims[0]));
     };
-    add_normalization(ctx, {ctx.reshaped(x, dims), ctx.reshaped(y, dims), axes_from(2, dims.size()), parameter(1), parameter(2),
-                            true, inverse_deviation(epsilon_of(ctx.node().attrs))});
+    add_normalization(ctx, {ctx.reshaped(x, dims), ctx.reshaped(y, dims), axes_from(2, dims.size()), parameter(1),
+                            parameter(2), true, inverse_deviation(epsilon_of(ctx.node().attrs))});
 }
 
 // MeanVarianceNormalization -------------------------------------------------------------------------------------------
@@ -151,9 +153,10 @@ void register_normalization(Registry& registry) {
     instance.raise = raise_instance_normalization;
     registry.add(std::move(instance));
 
-    registry.add(define_normalization("GroupNormalization", 18, 21, 3, infer_group_normalization,
-                                      widened<eval_group_normalization>, lower_group_normalization,
-                                      {epsilon, {"num_groups", AttrKind::integer, true}, {"stash_type", AttrKind::integer}}));
+    registry.add(
+        define_normalization("GroupNormalization", 18, 21, 3, infer_group_normalization,
+                             widened<eval_group_normalization>, lower_group_normalization,
+                             {epsilon, {"num_groups", AttrKind::integer, true}, {"stash_type", AttrKind::integer}}));
     registry.add(define_normalization("MeanVarianceNormalization", 9, 13, 1, infer_mean_variance_normalization,
                                       widened<eval_mean_variance_normalization>, lower_mean_variance_normalization,
                                       {{"axes", AttrKind::integers}}));

@@ -183,13 +183,15 @@ void eval_global_lp(EvalContext& ctx) {
 
 constexpr std::int64_t lp_norm_kernel = 3;  ///< beyond runtime::Pooling, for Kernel::pool
 
-/// What oneDNN pools by itself; it has no notion of windows that overhang the padding, and divides by the kernel's size.
+/// What oneDNN pools by itself; it has no notion of windows that overhang the padding, and divides by the kernel's
+/// size.
 bool is_primitive(runtime::Pooling algorithm, DataType dtype, const Window& window) {
     const bool max = algorithm == runtime::Pooling::max;
     if (dtype != DataType::f32 && !(max && (dtype == DataType::u8 || dtype == DataType::i8))) return false;
     for (std::size_t i = 0; i < window.rank(); ++i) {
         const std::int64_t end = window.reached_pad_end(i);
-        if (window.dilations[i] != 1 || window.pads_begin[i] >= window.kernel[i] || end >= window.kernel[i]) return false;
+        if (window.dilations[i] != 1 || window.pads_begin[i] >= window.kernel[i] || end >= window.kernel[i])
+            return false;
         if (algorithm == runtime::Pooling::average_include_padding && end > window.pads_end[i]) return false;
     }
     return true;
@@ -199,7 +201,8 @@ bool is_primitive(runtime::Pooling algorithm, DataType dtype, const Window& wind
 View pooled_source(LowerContext& ctx, std::vector<int>& order) {
     const View x = ctx.input(0);
     order = row_major_order(x.dims.size());
-    if (!x.has_order(order) || x.has_order(channels_last_order(x.dims.size()))) order = channels_last_order(x.dims.size());
+    if (!x.has_order(order) || x.has_order(channels_last_order(x.dims.size())))
+        order = channels_last_order(x.dims.size());
     return ctx.in_order(x, order);
 }
 
@@ -278,7 +281,8 @@ void lower_global_max(LowerContext& ctx) { reduce_images(ctx, Reduce::maximum, e
 void lower_global_average(LowerContext& ctx) {
     const Dims x = ctx.input(0).dims;
     const auto count = static_cast<double>(element_count(Dims(x.begin() + 2, x.end())));
-    reduce_images(ctx, Reduce::sum, expr::operand(0), expr::substitute(expr::parse("x0 * scale"), {{"scale", 1 / count}}));
+    reduce_images(ctx, Reduce::sum, expr::operand(0),
+                  expr::substitute(expr::parse("x0 * scale"), {{"scale", 1 / count}}));
 }
 
 void lower_global_lp(LowerContext& ctx) {
@@ -306,12 +310,9 @@ OpDef define(std::string name, void (*infer)(InferContext&), void (*eval)(EvalCo
 }
 
 std::vector<AttrDef> window_attrs(std::vector<AttrDef> more) {
-    std::vector<AttrDef> attrs{{"auto_pad", AttrKind::string},
-                               {"ceil_mode", AttrKind::integer},
-                               {"dilations", AttrKind::integers},
-                               {"kernel_shape", AttrKind::integers, true},
-                               {"pads", AttrKind::integers},
-                               {"strides", AttrKind::integers}};
+    std::vector<AttrDef> attrs{{"auto_pad", AttrKind::string},    {"ceil_mode", AttrKind::integer},
+                               {"dilations", AttrKind::integers}, {"kernel_shape", AttrKind::integers, true},
+                               {"pads", AttrKind::integers},      {"strides", AttrKind::integers}};
     attrs.insert(attrs.end(), more.begin(), more.end());
     return attrs;
 }

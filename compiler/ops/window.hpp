@@ -10,8 +10,8 @@
 
 namespace igata {
 
-/// One entry per spatial axis, with `auto_pad` and `ceil_mode` resolved. A window may overhang `pads_end` where `ceil_mode`
-/// rounded the output up.
+/// One entry per spatial axis, with `auto_pad` and `ceil_mode` resolved. A window may overhang `pads_end` where
+/// `ceil_mode` rounded the output up.
 struct Window {
     Dims image, kernel, strides, dilations, pads_begin, pads_end, output;
 
@@ -33,7 +33,9 @@ inline Dims attribute(const Attrs& attrs, const std::string& name, std::size_t c
         throw std::invalid_argument(name + " has " + std::to_string(values.size()) + " values, but " +
                                     std::to_string(count) + " are needed");
     for (const std::int64_t value : values)
-        if (value < least) throw std::invalid_argument(name + " " + to_string(values) + " must not be less than " + std::to_string(least));
+        if (value < least)
+            throw std::invalid_argument(name + " " + to_string(values) + " must not be less than " +
+                                        std::to_string(least));
     return values;
 }
 
@@ -56,8 +58,13 @@ inline Window make_window(const Attrs& attrs, Dims image, Dims kernel) {
     if (kernel.size() != rank)
         throw std::invalid_argument("kernel_shape " + to_string(kernel) + " does not fit the " + std::to_string(rank) +
                                     " spatial axes of the input");
-    Window w{std::move(image), std::move(kernel), attribute(attrs, "strides", rank, 1, 1),
-             attribute(attrs, "dilations", rank, 1, 1), Dims(rank), Dims(rank), Dims(rank)};
+    Window w{std::move(image),
+             std::move(kernel),
+             attribute(attrs, "strides", rank, 1, 1),
+             attribute(attrs, "dilations", rank, 1, 1),
+             Dims(rank),
+             Dims(rank),
+             Dims(rank)};
     for (const std::int64_t k : w.kernel)
         if (k < 1) throw std::invalid_argument("kernel_shape " + to_string(w.kernel) + " must be positive");
     const std::string auto_pad = attrs.get_string("auto_pad", "NOTSET");
@@ -83,8 +90,8 @@ inline Window make_window(const Attrs& attrs, Dims image, Dims kernel) {
     return w;
 }
 
-/// For every output position in row-major order, and every tap of the kernel likewise: the position in the image, row-major,
-/// or -1 in the padding. Entry [output * taps + tap].
+/// For every output position in row-major order, and every tap of the kernel likewise: the position in the image,
+/// row-major, or -1 in the padding. Entry [output * taps + tap].
 inline std::vector<std::int64_t> window_taps(const Window& w) {
     std::vector<std::int64_t> places{0};
     std::int64_t outputs = 1;

@@ -22,18 +22,21 @@ inline Tensor ramp(DataType dtype, const Dims& dims) {
 /// Evaluates a graph whose types are known, on the given inputs.
 inline std::vector<Tensor> evaluate(const Graph& graph, const std::vector<Tensor>& inputs) {
     std::vector<Tensor> values(graph.value_count());
-    for (std::size_t i = 0; i < inputs.size(); ++i) values.at(static_cast<std::size_t>(graph.inputs.at(i).value)) = inputs[i];
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+        values.at(static_cast<std::size_t>(graph.inputs.at(i).value)) = inputs[i];
     for (std::size_t i = 0; i < values.size(); ++i)
         if (const Tensor* constant = graph.constant(static_cast<ValueId>(i))) values[i] = *constant;
     for (const Node& node : graph.nodes) {
         std::vector<const Tensor*> arguments;
-        for (const ValueId id : node.inputs) arguments.push_back(id == no_value ? nullptr : &values.at(static_cast<std::size_t>(id)));
+        for (const ValueId id : node.inputs)
+            arguments.push_back(id == no_value ? nullptr : &values.at(static_cast<std::size_t>(id)));
         const std::vector<Tensor> results = eval_node(graph, node, arguments);
         for (std::size_t i = 0; i < node.outputs.size(); ++i)
             if (node.outputs[i] != no_value) values.at(static_cast<std::size_t>(node.outputs[i])) = results.at(i);
     }
     std::vector<Tensor> outputs;
-    for (const Graph::Output& output : graph.outputs) outputs.push_back(values.at(static_cast<std::size_t>(output.value)));
+    for (const Graph::Output& output : graph.outputs)
+        outputs.push_back(values.at(static_cast<std::size_t>(output.value)));
     return outputs;
 }
 

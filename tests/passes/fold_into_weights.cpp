@@ -114,8 +114,8 @@ TEST_CASE("a padded convolution takes the factor before it but not the addend: i
           a = Add(x, b)
           y = Conv(a, w) {pads=[0,0,1,1]}
         })");
-    CHECK(remarks.find("! y: fold-affine-before-conv: the convolution pads with zeros after the addition, so the border would change") !=
-          std::string::npos);
+    CHECK(remarks.find("! y: fold-affine-before-conv: the convolution pads with zeros after the addition, so the "
+                       "border would change") != std::string::npos);
 }
 
 TEST_CASE("x * a + b before a padded convolution stays one map") {

@@ -14,7 +14,8 @@ std::string untouched(const std::string& text) { return check_pass(run, text, te
 
 /// A Pad before an operator, which must not take it.
 std::string refusal(const std::string& constants, const std::string& pad, const std::string& reader) {
-    const std::string remarks = untouched("graph (x: f32[1,2,6,6]) -> (y) {\n" + constants + "\np = " + pad + "\ny = " + reader + "\n}");
+    const std::string remarks =
+        untouched("graph (x: f32[1,2,6,6]) -> (y) {\n" + constants + "\np = " + pad + "\ny = " + reader + "\n}");
     return remarks.substr(0, remarks.find('\n'));
 }
 
@@ -74,8 +75,8 @@ TEST_CASE("a convolution refuses a Pad that is not zeros around the image") {
           "! y: fold-pad-into-conv: the padding is of mode 'reflect'");
     CHECK(refusal(weights + "p8 = constant i64[8] {0,0,-1,1,0,0,1,1}", "Pad(x, p8)", "Conv(p, w) {pads=[1,1,1,1]}") ==
           "! y: fold-pad-into-conv: it crops the image");
-    CHECK(refusal("w = constant f32[1,3,1,1] {1,2,3}\np8 = constant i64[8] {0,1,0,0,0,0,0,0}", "Pad(x, p8)", "Conv(p, w)") ==
-          "! y: fold-pad-into-conv: it pads the batch or the channels");
+    CHECK(refusal("w = constant f32[1,3,1,1] {1,2,3}\np8 = constant i64[8] {0,1,0,0,0,0,0,0}", "Pad(x, p8)",
+                  "Conv(p, w)") == "! y: fold-pad-into-conv: it pads the batch or the channels");
 }
 
 TEST_CASE("an average that counts its padding takes a Pad; an unpadded one counts it from then on") {

@@ -1,8 +1,8 @@
 // Weights take constant factors and addends per channel.
-//     c = Conv(x, w, b)  y = Mul(c, k)       =>  y = Conv(x, w*k, b*k)           Div, Add, Sub and both orders of Sub likewise
-//     s = Mul(x, k)      y = Conv(s, w, b)   =>  y = Conv(x, w*k, b)
-//     s = Add(x, k)      y = Conv(s, w, b)   =>  y = Conv(x, w, b + sum of w*k)  not if padded: the border is zero, not k
-//     c = Gemm(x, w, b)  y = Mul(c, k)       =>  y = Gemm(x, w*k, b*k)           MatMul likewise, but for addends
+//     c = Conv(x, w, b)  y = Mul(c, k)       =>  y = Conv(x, w*k, b*k)           Div, Add, Sub and both orders of Sub
+//     likewise s = Mul(x, k)      y = Conv(s, w, b)   =>  y = Conv(x, w*k, b) s = Add(x, k)      y = Conv(s, w, b)   =>
+//     y = Conv(x, w, b + sum of w*k)  not if padded: the border is zero, not k c = Gemm(x, w, b)  y = Mul(c, k) =>  y =
+//     Gemm(x, w*k, b*k)           MatMul likewise, but for addends
 // Not if anything else reads the value in between, or k varies along another axis.
 #include "compiler/ops/rules/fold_affine.hpp"
 
@@ -22,7 +22,9 @@ constexpr const char* other_readers = "its operand has other readers";
 struct Affine {
     std::vector<double> scale, shift;
 
-    bool has_shift() const { return std::ranges::any_of(shift, [](double s) { return s != 0; }); }
+    bool has_shift() const {
+        return std::ranges::any_of(shift, [](double s) { return s != 0; });
+    }
 };
 
 /// One element per channel, if k broadcast to `type` varies along the channel axis alone and does not enlarge it.
@@ -112,7 +114,8 @@ struct InputChannel {
     std::size_t taps, in, out;
 
     InputChannel(const Dims& w, std::int64_t groups)
-        : taps(static_cast<std::size_t>(element_count(Dims(w.begin() + 2, w.end())))), in(as_index(w[1])),
+        : taps(static_cast<std::size_t>(element_count(Dims(w.begin() + 2, w.end())))),
+          in(as_index(w[1])),
           out(as_index(w[0] / groups)) {}
     std::size_t operator()(std::size_t i) const { return i / (taps * in * out) * in + i / taps % in; }
 };
@@ -132,7 +135,8 @@ std::optional<std::string> fold_before_conv(RuleMatch& m) {
         const auto out = as_index(weights->dims()[0]);
         Affine moved{std::vector<double>(out, 1), std::vector<double>(out, 0)};
         const std::vector<double> values = weights->to_f64();
-        for (std::size_t i = 0; i < values.size(); ++i) moved.shift[i * out / values.size()] += values[i] * affine->shift[channel(i)];
+        for (std::size_t i = 0; i < values.size(); ++i)
+            moved.shift[i * out / values.size()] += values[i] * affine->shift[channel(i)];
         set_constant(m.graph, conv, 2, "bias", moved_bias(m.constant("b"), moved, weights->dtype()));
     }
     set_constant(m.graph, conv, 1, "weights", scaled(*m.constant("w"), affine->scale, channel));
@@ -143,14 +147,16 @@ std::optional<std::string> fold_before_conv(RuleMatch& m) {
 std::optional<std::string> fold_after_matmul(RuleMatch& m) {
     const std::size_t rank = m.type("c").dims.size();
     const Tensor* weights = m.constant("w");
-    if (rank < 2 || weights == nullptr || weights->dims().size() != 2 || m.type("y") != m.type("c")) return not_worth_it();
+    if (rank < 2 || weights == nullptr || weights->dims().size() != 2 || m.type("y") != m.type("c"))
+        return not_worth_it();
     const auto affine = affine_of(m, "y", "c", rank - 1);
     Node& product = m.node("c");
     const bool gemm = product.op == "Gemm";
     if (!affine || (!gemm && affine->has_shift())) return not_worth_it();
     const Tensor* bias = gemm ? m.constant("b") : nullptr;
     const auto columns = as_index(m.type("c").dims.back());
-    if (gemm && m["b"] != no_value && (bias == nullptr || !per_channel(*bias, m.type("c"), rank - 1))) return not_worth_it();
+    if (gemm && m["b"] != no_value && (bias == nullptr || !per_channel(*bias, m.type("c"), rank - 1)))
+        return not_worth_it();
     if (!m.used_once("c")) return "the product has other readers";
     const bool transposed = product.attrs.get_int("transB", 0) != 0;
     const auto rows = as_index(weights->count()) / std::max<std::size_t>(columns, 1);
@@ -174,7 +180,8 @@ void add_conv_affine_rules(std::vector<Rule>& rules) {
     for (const std::string y : {"Mul|Add(c, k)", "Div|Sub(c, k)", "Sub(k, c)"})
         rules.push_back({"fold-affine-after-conv", "k = constant  c = Conv(x, w, b)  y = " + y, fold_after_conv});
     for (const std::string s : {"Mul|Add(x, k)", "Div|Sub(x, k)", "Sub(k, x)"})
-        rules.push_back({"fold-affine-before-conv", "k = constant  s = " + s + "  y = Conv(s, w, b)", fold_before_conv});
+        rules.push_back(
+            {"fold-affine-before-conv", "k = constant  s = " + s + "  y = Conv(s, w, b)", fold_before_conv});
 }
 
 void add_matmul_affine_rules(std::vector<Rule>& rules) {

@@ -1,7 +1,7 @@
 // A Pad of the image becomes the padding of the window that slides over it.
 //     p = Pad(x, [0,0,1,1,0,0,1,1])  y = Conv(p, w) {pads=[0,1,0,1]}   =>  y = Conv(x, w) {pads=[1,2,1,2]}
-//     p = Pad(x, pads)               y = AveragePool(p)                =>  y = AveragePool(x) {count_include_pad=1, pads=...}
-//     p = Pad(x, pads, -inf)         y = MaxPool(p)                    =>  y = MaxPool(x) {pads=...}
+//     p = Pad(x, pads)               y = AveragePool(p)                =>  y = AveragePool(x) {count_include_pad=1,
+//     pads=...} p = Pad(x, pads, -inf)         y = MaxPool(p)                    =>  y = MaxPool(x) {pads=...}
 // Not if it pads with another value or mode, pads the batch or the channels, or crops.
 #include "compiler/ops/rules/fold_pad.hpp"
 
@@ -25,7 +25,8 @@ Dims image_pads(RuleMatch& m, double value, std::string& refusal) {
     const Tensor* fill = m.graph.constant(pad.input(2));
     const std::string mode = pad.attrs.get_string("mode", "constant");
     if (mode != "constant") refusal = "the padding is of mode '" + mode + "'";
-    else if (pads == nullptr || (pad.input(3) != no_value && axes == nullptr) || (pad.input(2) != no_value && fill == nullptr))
+    else if (pads == nullptr || (pad.input(3) != no_value && axes == nullptr) ||
+             (pad.input(2) != no_value && fill == nullptr))
         refusal = "the padding is not known at compile time";
     else if ((fill == nullptr ? 0.0 : fill->scalar_f64()) != value)
         refusal = value == 0 ? "the padding is not zero" : "the padding is not minus infinity";
@@ -53,7 +54,8 @@ struct Slide {
     Dims pads;
 
     Slide(RuleMatch& m, const Dims& kernel, const Dims& more)
-        : window(make_window(m.node("y").attrs, Dims(m.type("p").dims.begin() + 2, m.type("p").dims.end()), kernel)), pads(more) {
+        : window(make_window(m.node("y").attrs, Dims(m.type("p").dims.begin() + 2, m.type("p").dims.end()), kernel)),
+          pads(more) {
         const std::size_t rank = window.rank();
         for (std::size_t i = 0; i < rank; ++i) {
             pads[i] += window.pads_begin[i];
@@ -107,7 +109,8 @@ std::optional<std::string> fold_into_max_pool(RuleMatch& m) {
     if (m.node("y").output(1) != no_value) return "the places would count from another origin";
     if (attrs.get_int("ceil_mode", 0) != 0) return "the result's size is rounded up";
     for (std::size_t i = 0; i < slide.pads.size(); ++i)
-        if (slide.pads[i] >= slide.window.kernel[i % slide.window.rank()] || slide.window.dilations[i % slide.window.rank()] != 1)
+        if (slide.pads[i] >= slide.window.kernel[i % slide.window.rank()] ||
+            slide.window.dilations[i % slide.window.rank()] != 1)
             return "a window may lie in the padding as a whole";
     return slide_over_input(m, slide.pads);
 }
