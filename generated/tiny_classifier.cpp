@@ -120,20 +120,23 @@ struct excite_body {
         const auto* const x0 = reinterpret_cast<const float*>(operands[0]);
         const auto* const x1 = reinterpret_cast<const float*>(operands[1]);
         auto* const y = reinterpret_cast<float*>(operands[2]);
+        float c1[128];
+        for (std::int64_t j = 0; j < 128; ++j) c1[j] = x1[j % 8];
         for (std::int64_t i0 = begin; i0 < end; ++i0) {
-            const auto* const x0_1 = x0 + i0 * 8;
-            auto* const y_1 = y + i0 * 8;
+            const auto* const x0_1 = x0 + i0 * 128;
+            auto* const y_1 = y + i0 * 128;
+            constexpr std::int64_t count = 128;
             #pragma GCC ivdep
-            for (std::int64_t i1 = 0; i1 < 8; ++i1) {
-                const float v0 = x0_1[i1];
-                const float v1 = x1[i1];
+            for (std::int64_t j = 0; j < count; ++j) {
+                const float v0 = x0_1[j];
+                const float v1 = c1[j];
                 const float t0 = v0 * v1;
-                y_1[i1] = t0;
+                y_1[j] = t0;
             }
         }
     }
 };
-constexpr LoopSpec excite_spec{run_loop<excite_body>, nullptr, 256, 2048};
+constexpr LoopSpec excite_spec{run_loop<excite_body>, nullptr, 16, 2048};
 
 // project
 constexpr ConvolutionSpec project_spec{

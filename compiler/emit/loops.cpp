@@ -5,65 +5,12 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "compiler/emit/loop_axes.hpp"
 #include "compiler/emit/loop_expr.hpp"
 
 namespace igata {
 
 namespace {
-
-/// One dim of the iteration box with the step of every operand, the output last.
-struct Axis {
-    std::int64_t extent = 1;
-    std::vector<std::int64_t> strides;
-    bool reduced = false;
-};
-
-std::vector<Axis> axes_of(const Loop& loop) {
-    std::vector<Axis> axes;
-    for (std::size_t d = 0; d < loop.extents.size(); ++d) {
-        if (loop.extents[d] == 1) continue;
-        Axis axis{loop.extents[d], {}, loop.reduce.has_value() && loop.reduced.at(d)};
-        for (const Loop::Operand& input : loop.inputs) axis.strides.push_back(input.strides.at(d));
-        axis.strides.push_back(axis.reduced ? 0 : loop.output.strides.at(d));
-        axes.push_back(std::move(axis));
-    }
-    return axes;
-}
-
-/// Neighbours that one loop can run over.
-bool mergeable(const Axis& outer, const Axis& inner) {
-    for (std::size_t i = 0; i < outer.strides.size(); ++i) {
-        if (outer.strides[i] != inner.strides[i] * inner.extent) return false;
-    }
-    return true;
-}
-
-/// Largest steps outermost: by the output's for kept axes, by the inputs' for reduced ones; then merged.
-std::vector<Axis> ordered(std::vector<Axis> axes) {
-    const auto step = [](const Axis& axis) {
-        if (!axis.reduced && axis.strides.back() != 0) return std::abs(axis.strides.back());
-        std::int64_t sum = 0;
-        for (const std::int64_t stride : axis.strides) sum += std::abs(stride);
-        return sum;
-    };
-    std::stable_sort(axes.begin(), axes.end(), [&](const Axis& a, const Axis& b) { return step(a) > step(b); });
-    std::vector<Axis> merged;
-    for (Axis& axis : axes) {
-        if (!merged.empty() && mergeable(merged.back(), axis)) {
-            axis.extent *= merged.back().extent;
-            merged.back() = std::move(axis);
-        } else {
-            merged.push_back(std::move(axis));
-        }
-    }
-    return merged;
-}
-
-std::int64_t product(const std::vector<Axis>& axes) {
-    std::int64_t count = 1;
-    for (const Axis& axis : axes) count *= axis.extent;
-    return count;
-}
 
 /// ` + i0 * 32`, nothing for a step of 0.
 std::string term(const std::string& index, std::int64_t stride) {
@@ -76,8 +23,8 @@ class NestWriter {
 public:
     NestWriter(const Loop& loop, const std::string& identifier) : loop_(loop) {
         for (const Axis& axis : axes_of(loop)) (axis.reduced ? reduced_ : kept_).push_back(axis);
-        kept_ = ordered(std::move(kept_));
-        reduced_ = ordered(std::move(reduced_));
+        kept_ = merged(std::move(kept_));
+        reduced_ = merged(std::move(reduced_));
         for (std::size_t i = 0; i < loop.inputs.size(); ++i) {
             bases_.push_back(fmt::format("x{}", i));
             used_.push_back(expr::uses(loop.body, static_cast<int>(i)));
@@ -104,6 +51,7 @@ public:
 
 private:
     static constexpr std::int64_t lanes = 64;  // partial results of a long sum: enough for the compiler to vectorise over
+    static constexpr std::int64_t rows_at_once = 16;  // of short rows
 
     const Loop& loop_;
     std::vector<Axis> kept_, reduced_;
@@ -238,6 +186,7 @@ private:
             store(output_element(0, ""), evaluate(hoist(none, loads(none, "")), loop_.output.dtype));
             return;
         }
+        if (has_short_rows()) return write_short_rows();
         const Axis inner = kept_.back();
         open_axes({kept_.begin(), kept_.end() - 1});
         const std::string index = fmt::format("i{}", loops_);
@@ -246,6 +195,60 @@ private:
         open_loop(inner.extent);
         values = name_loads(inner, values);
         store(output_element(inner.strides.back(), index), evaluate(values, loop_.output.dtype));
+    }
+
+    static bool repeats(const Axis& outer, const Axis& inner, std::size_t i) {
+        return outer.strides[i] == 0 && inner.strides[i] != 0;
+    }
+
+    /// True for an image with its channels innermost and few, and operands that hold one value a channel: loops over three
+    /// elements would not be vectorised.
+    bool has_short_rows() const {
+        if (kept_.size() < 2) return false;
+        const Axis& outer = kept_[kept_.size() - 2];
+        const Axis& inner = kept_.back();
+        if (inner.extent >= 16 || outer.extent < 4 * rows_at_once || repeats(outer, inner, output())) return false;
+        for (std::size_t i = 0; i < bases_.size(); ++i) {
+            const bool flat = outer.strides[i] == inner.strides[i] * inner.extent;
+            if (used_[i] && !flat && !repeats(outer, inner, i)) return false;
+        }
+        return true;
+    }
+
+    /// Many rows as one, with what repeats from row to row written out in tables.
+    void write_short_rows() {
+        const Axis inner = kept_.back();
+        const Axis outer = kept_[kept_.size() - 2];
+        open_axes({kept_.begin(), kept_.end() - 2});
+        const std::int64_t width = inner.extent * rows_at_once;
+        std::vector<std::string> values = hoist(inner, loads(inner, "j"));
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            if (!used_[i] || !repeats(outer, inner, i)) continue;
+            line(fmt::format("{} c{}[{}];", compute_type(types_[i]), i, width));
+            line(fmt::format("for (std::int64_t j = 0; j < {}; ++j) c{}[j] = {};", width, i,
+                             load(i, inner.strides[i], fmt::format("j % {}", inner.extent))));
+            values[i] = fmt::format("c{}[j]", i);
+        }
+        Axis block = outer;
+        block.extent = (outer.extent + rows_at_once - 1) / rows_at_once;
+        for (std::int64_t& stride : block.strides) stride *= rows_at_once;
+        const std::string index = open_loop(block.extent);
+        const std::vector<std::string> before = bases_;
+        advance(block, index);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            if (bases_[i] != before[i]) values[i] = load(i, inner.strides[i], "j");
+        }
+        declare_count(outer.extent * inner.extent, width, index);
+        line("#pragma GCC ivdep");
+        open("for (std::int64_t j = 0; j < count; ++j) {");
+        values = name_loads(inner, values);
+        store(output_element(inner.strides.back(), "j"), evaluate(values, loop_.output.dtype));
+    }
+
+    /// `count`: the length of block number `index`, the last one of which may be shorter.
+    void declare_count(std::int64_t extent, std::int64_t width, const std::string& index) {
+        if (extent % width == 0) line(fmt::format("constexpr std::int64_t count = {};", width));
+        else line(fmt::format("const std::int64_t count = {0} - {1} * {2} < {2} ? {0} - {1} * {2} : {2};", extent, index, width));
     }
 
     // Reductions ------------------------------------------------------------------------------------------------------
@@ -317,8 +320,7 @@ private:
         for (std::int64_t& stride : block.strides) stride *= width;
         const std::string index = open_loop(block.extent);
         advance(block, index);
-        if (row.extent % width == 0) line(fmt::format("constexpr std::int64_t count = {};", width));
-        else line(fmt::format("const std::int64_t count = {0} - {1} * {2} < {2} ? {0} - {1} * {2} : {2};", row.extent, index, width));
+        declare_count(row.extent, width, index);
         clear_lanes(width);
         const std::vector<std::string> start = bases_;
         for (const Axis& axis : reduced_) advance(axis, open_loop(axis.extent), false);

@@ -88,6 +88,19 @@ Case random_case(unsigned seed) {
     return c;
 }
 
+/// A picture with its channels innermost, scaled and shifted by channel.
+Case normalisation(std::int64_t pixels, std::int64_t channels, std::int64_t channel_step) {
+    Random random(7);
+    Case c;
+    c.text = "x0 * 0.25 + x1 - x2 + x3";
+    c.loop.body = expr::parse(c.text);
+    c.loop.extents = c.output_dims = {pixels, channels};
+    c.loop.inputs = {{DataType::f32, {channels, 1}}, {DataType::f32, {0, channel_step}}, {DataType::f32, {0, 1}}, {DataType::f32, {0, 0}}};
+    for (int i = 0; i < 4; ++i) c.inputs.push_back(random_tensor(random, DataType::f32, {pixels, channels * 2}));
+    c.loop.output = {DataType::f32, {channels, 1}};
+    return c;
+}
+
 using Run = void(std::byte* const*, std::int64_t, std::int64_t);
 
 Tensor run(Case& c, const std::function<void(std::byte* const*)>& run_all) {
@@ -115,13 +128,13 @@ void check_equal(const Case& c, const Tensor& got, const Tensor& expected) {
 }  // namespace
 
 TEST_CASE("generated loops compute what the interpreter computes") {
-    constexpr unsigned count = 60;
+    constexpr unsigned count = 64;
     std::vector<Case> cases;
     std::vector<std::int64_t> outer;
     std::string source = "#include \"runtime/loop_arithmetic.hpp\"\nnamespace {\nusing namespace igata::runtime;\n";
     std::string functions;
     for (unsigned i = 0; i < count; ++i) {
-        cases.push_back(random_case(i));
+        cases.push_back(i < 4 ? normalisation(100 + 16 * i % 3, 1 + 2 * i, 1 + i % 2) : random_case(i));
         const LoopCode code = loop_code(cases[i].loop, fmt::format("case{}", i), cases[i].text);
         source += code.body;
         outer.push_back(code.outer);

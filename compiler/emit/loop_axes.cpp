@@ -1,0 +1,58 @@
+#include "compiler/emit/loop_axes.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace igata {
+
+std::vector<Axis> axes_of(const Loop& loop) {
+    std::vector<Axis> axes;
+    for (std::size_t d = 0; d < loop.extents.size(); ++d) {
+        if (loop.extents[d] == 1) continue;
+        Axis axis{loop.extents[d], {}, loop.reduce.has_value() && loop.reduced.at(d)};
+        for (const Loop::Operand& input : loop.inputs) axis.strides.push_back(input.strides.at(d));
+        axis.strides.push_back(axis.reduced ? 0 : loop.output.strides.at(d));
+        axes.push_back(std::move(axis));
+    }
+    return axes;
+}
+
+namespace {
+
+/// Neighbours that one loop can run over.
+bool mergeable(const Axis& outer, const Axis& inner) {
+    for (std::size_t i = 0; i < outer.strides.size(); ++i) {
+        if (outer.strides[i] != inner.strides[i] * inner.extent) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+std::vector<Axis> merged(std::vector<Axis> axes) {
+    const auto step = [](const Axis& axis) {
+        if (!axis.reduced && axis.strides.back() != 0) return std::abs(axis.strides.back());
+        std::int64_t sum = 0;
+        for (const std::int64_t stride : axis.strides) sum += std::abs(stride);
+        return sum;
+    };
+    std::stable_sort(axes.begin(), axes.end(), [&](const Axis& a, const Axis& b) { return step(a) > step(b); });
+    std::vector<Axis> result;
+    for (Axis& axis : axes) {
+        if (!result.empty() && mergeable(result.back(), axis)) {
+            axis.extent *= result.back().extent;
+            result.back() = std::move(axis);
+        } else {
+            result.push_back(std::move(axis));
+        }
+    }
+    return result;
+}
+
+std::int64_t product(const std::vector<Axis>& axes) {
+    std::int64_t count = 1;
+    for (const Axis& axis : axes) count *= axis.extent;
+    return count;
+}
+
+}  // namespace igata
