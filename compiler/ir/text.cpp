@@ -6,9 +6,9 @@
 //       c = Conv(x, k, b | r) {strides=[2,2]} => max(x0 + x1, 0)
 //     }
 //
-// `_` is an absent input or output. What follows `|` are the operands of the epilogue. An opset after `graph` is that of
-// all nodes that name none; version 0 is an operator's newest form. Values that a nested graph does not make are captured by
-// name.
+// `_` is an absent input or output. What follows `|` are the operands of the epilogue. An opset after `graph` is that
+// of all nodes that name none; version 0 is an operator's newest form. Values that a nested graph does not make are
+// captured by name.
 #include "compiler/ir/text.hpp"
 
 #include <algorithm>
@@ -106,7 +106,8 @@ private:
         }
         std::string inputs;
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-            if (node.has_epilogue() && i == static_cast<std::size_t>(node.operand_begin)) inputs += i > 0 ? " | " : "| ";
+            if (node.has_epilogue() && i == static_cast<std::size_t>(node.operand_begin))
+                inputs += i > 0 ? " | " : "| ";
             else if (i > 0) inputs += ", ";
             inputs += name(node.inputs[i]);
         }
@@ -114,7 +115,8 @@ private:
         std::string line = fmt::format("{}  {} = {}{}({})", indent_, fmt::join(outputs, ", "), print_name(node.op),
                                        own_version ? fmt::format(":{}", node.version) : "", inputs);
         std::vector<std::string> attrs;
-        for (const auto& [key, attr] : node.attrs) attrs.push_back(fmt::format("{}={}", print_name(key), attribute(attr)));
+        for (const auto& [key, attr] : node.attrs)
+            attrs.push_back(fmt::format("{}={}", print_name(key), attribute(attr)));
         if (!attrs.empty()) line += fmt::format(" {{{}}}", fmt::join(attrs, ", "));
         if (node.epilogue) line += " => " + expr::print(node.epilogue);
         if (!node.name.empty()) line += "   ; " + comment(node.name);
@@ -122,8 +124,9 @@ private:
     }
 
     static std::string comment(const std::string& text) {
-        const bool plain = text.front() != ' ' && text.front() != '"' && text.back() != ' ' &&
-                           std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 32; });
+        const bool plain =
+            text.front() != ' ' && text.front() != '"' && text.back() != ' ' &&
+            std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 32; });
         return plain ? text : print_quoted(text);
     }
 

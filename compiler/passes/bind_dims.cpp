@@ -3,8 +3,8 @@
 //     graph (image: f32[N,224,224,3], mask: i64[N,H]) -> ...        --bind H=16
 //     graph (image: f32[1,224,224,3], mask: i64[1,16]) -> ...       and a remark that N is 1
 //
-// A dim is bound by its symbol or by INPUT:AXIS; a symbol holds wherever it stands, unless INPUT:AXIS says otherwise there.
-// Empty symbols and `?` are no symbols: each such dim is one of its own.
+// A dim is bound by its symbol or by INPUT:AXIS; a symbol holds wherever it stands, unless INPUT:AXIS says otherwise
+// there. Empty symbols and `?` are no symbols: each such dim is one of its own.
 #include <algorithm>
 #include <charconv>
 #include <optional>
@@ -76,10 +76,13 @@ private:
             return;
         }
         const auto place = find_place(key);
-        if (!place) throw Error(ExitCode::usage, fmt::format("--bind {}={} names no dim of the model; {}", key, number, choices()));
+        if (!place)
+            throw Error(ExitCode::usage,
+                        fmt::format("--bind {}={} names no dim of the model; {}", key, number, choices()));
         const SymbolicDim& dim = graph_.inputs[place->first].dims[place->second];
         if (dim.known() && dim.value != number)
-            throw Error(ExitCode::usage, fmt::format("--bind {}={}: the model fixes this dim at {}", key, number, dim.value));
+            throw Error(ExitCode::usage,
+                        fmt::format("--bind {}={}: the model fixes this dim at {}", key, number, dim.value));
         axes_[*place] = number;
     }
 
@@ -100,8 +103,9 @@ private:
         } else if (const auto symbol = symbols_.find(dim.symbol); is_shared(dim) && symbol != symbols_.end()) {
             fill_dim(dim, symbol->second);
         } else if (axis == 0) {
-            remarks_.done("bind_dims", place_name(input, axis),
-                          fmt::format("unbound batch dim {}is taken as 1", is_shared(dim) ? "'" + dim.symbol + "' " : ""));
+            remarks_.done(
+                "bind_dims", place_name(input, axis),
+                fmt::format("unbound batch dim {}is taken as 1", is_shared(dim) ? "'" + dim.symbol + "' " : ""));
             if (is_shared(dim)) symbols_.emplace(dim.symbol, 1);
             fill_dim(dim, 1);
         } else {
@@ -115,7 +119,8 @@ private:
             for (std::size_t axis = 0; axis < graph_.inputs[i].dims.size(); ++axis) {
                 const SymbolicDim& dim = graph_.inputs[i].dims[axis];
                 if (dim.known()) continue;
-                all.push_back(is_shared(dim) ? fmt::format("{} ({})", dim.symbol, place_name(i, axis)) : place_name(i, axis));
+                all.push_back(is_shared(dim) ? fmt::format("{} ({})", dim.symbol, place_name(i, axis))
+                                             : place_name(i, axis));
             }
         return all.empty() ? "it has no dim to bind" : fmt::format("it has {}", fmt::join(all, ", "));
     }
@@ -127,13 +132,14 @@ private:
         for (const auto& [input, axis] : unbound_) {
             const SymbolicDim& dim = graph_.inputs[input].dims[axis];
             const int example = axis >= 2 && graph_.inputs[input].dims.size() >= 4 ? 224 : 1;
-            dims.push_back(is_shared(dim) ? fmt::format("{} ({})", dim.symbol, place_name(input, axis)) : place_name(input, axis));
+            dims.push_back(is_shared(dim) ? fmt::format("{} ({})", dim.symbol, place_name(input, axis))
+                                          : place_name(input, axis));
             if (is_shared(dim) && !symbols.insert(dim.symbol).second) continue;
             arguments.push_back(fmt::format("{}={}", is_shared(dim) ? dim.symbol : place_name(input, axis), example));
         }
-        throw Error(ExitCode::usage, fmt::format("the model leaves open {}; choose {}, for example: --bind {}",
-                                                 fmt::join(dims, ", "), dims.size() == 1 ? "it" : "them",
-                                                 fmt::join(arguments, " ")));
+        throw Error(ExitCode::usage,
+                    fmt::format("the model leaves open {}; choose {}, for example: --bind {}", fmt::join(dims, ", "),
+                                dims.size() == 1 ? "it" : "them", fmt::join(arguments, " ")));
     }
 
     Graph& graph_;

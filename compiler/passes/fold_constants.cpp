@@ -17,8 +17,8 @@ namespace igata {
 
 namespace {
 
-constexpr std::int64_t small_elements = 4096;      // shape arithmetic, found while inferring
-constexpr std::size_t bloat_bytes = 16 << 20;      // results up to this size are always worth having
+constexpr std::int64_t small_elements = 4096;  // shape arithmetic, found while inferring
+constexpr std::size_t bloat_bytes = 16 << 20;  // results up to this size are always worth having
 
 std::int64_t elements(const Graph& graph, ValueId id) {
     return id == no_value ? 0 : element_count(graph.value(id).type.dims);
@@ -30,8 +30,7 @@ bool is_bloat(const Graph& graph, const Node& node) {
     for (const ValueId id : node.inputs)
         if (id != no_value) in += graph.constant(id)->byte_size();
     for (const ValueId id : node.outputs)
-        if (id != no_value)
-            out += static_cast<std::size_t>(elements(graph, id)) * size_of(graph.value(id).type.dtype);
+        if (id != no_value) out += static_cast<std::size_t>(elements(graph, id)) * size_of(graph.value(id).type.dtype);
     return out > bloat_bytes && out > 2 * in;
 }
 
@@ -43,9 +42,8 @@ bool is_foldable(const Graph& graph, const Node& node) {
         return false;
     const OpDef* op = Registry::instance().find(node.op);
     if (op == nullptr || op->is_random || (!op->eval && !op->expression)) return false;
-    return std::none_of(node.attrs.begin(), node.attrs.end(), [](const auto& attr) {
-        return std::holds_alternative<std::shared_ptr<Graph>>(attr.second);
-    });
+    return std::none_of(node.attrs.begin(), node.attrs.end(),
+                        [](const auto& attr) { return std::holds_alternative<std::shared_ptr<Graph>>(attr.second); });
 }
 
 bool fold_node(Graph& graph, Node& node, std::int64_t limit) {
@@ -73,8 +71,9 @@ void fold_constants(Graph& graph, Remarks& remarks) {
         if (!done && is_foldable(graph, *node)) {
             done = fold_node(graph, *node);
             if (!done)
-                remarks.refused("fold_constants", node->name,
-                                fmt::format("{} is left to run time: its constant result would be large", describe(*node)));
+                remarks.refused(
+                    "fold_constants", node->name,
+                    fmt::format("{} is left to run time: its constant result would be large", describe(*node)));
         }
         folded += done ? 1 : 0;
         node = done ? graph.nodes.erase(node) : std::next(node);

@@ -3,8 +3,8 @@
 //     a = Conv(x, v)  b = Conv(x, w)  y = Map(a, b) => max(x0 + x1, 0)
 //     a = Conv(x, v)  y = Conv(x, w | a) => max(x0 + x1, 0)
 //
-// Of several such nodes the last takes the Map: the other results are then ready. It moves down to where the Map was, so
-// that all operands are made before it; as only the Map read its result, nothing can be in the way.
+// Of several such nodes the last takes the Map: the other results are then ready. It moves down to where the Map was,
+// so that all operands are made before it; as only the Map read its result, nothing can be in the way.
 #include <algorithm>
 #include <iterator>
 #include <unordered_map>
@@ -47,8 +47,7 @@ private:
             if (!reason.empty())
                 remarks_.refused("fuse_epilogues", label(graph_, *map),
                                  fmt::format("not in the epilogue of '{}': {}", label(graph_, *producer), reason));
-            else if (best == nullptr || place_of_.at(producer).order > place_of_.at(best).order)
-                best = producer;
+            else if (best == nullptr || place_of_.at(producer).order > place_of_.at(best).order) best = producer;
         }
         if (best == nullptr || !budget_.take()) return;
         remarks_.done("fuse_epilogues", label(graph_, *best), fmt::format("takes in '{}'", label(graph_, *map)));

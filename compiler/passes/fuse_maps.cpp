@@ -4,8 +4,8 @@
 //     y = Map(x) => x0 * sigmoid(x0) + 0.5
 //
 // A Map is merged into its reader only if both results have the same shape (the sigmoid of a squeeze-excite gate stays
-// with the gate), and if nobody else needs its value or computing it again costs next to nothing. Not merged is what can
-// become the epilogue of the node before: conv, relu, add keeps the relu with the conv.
+// with the gate), and if nobody else needs its value or computing it again costs next to nothing. Not merged is what
+// can become the epilogue of the node before: conv, relu, add keeps the relu with the conv.
 #include <algorithm>
 #include <iterator>
 
@@ -69,7 +69,8 @@ private:
     bool merge_one(Node& reader) {
         for (const ValueId id : reader.inputs) {
             const Node* producer = uses_.producer(id);
-            if (producer == nullptr || !producer->is_map() || graph_.is_constant(id) || !may_merge(*producer, reader)) continue;
+            if (producer == nullptr || !producer->is_map() || graph_.is_constant(id) || !may_merge(*producer, reader))
+                continue;
             if (budget_.spent()) return false;
             if (!merge(*producer, reader)) continue;
             budget_.take();
@@ -84,13 +85,15 @@ private:
         if (type(id).dims != type(reader.outputs[0]).dims || graph_.is_output(id)) return false;
         if (is_epilogue(producer)) return false;
         if (uses_.count(id) == 1) return true;
-        return producer.inputs.size() == 1 && expr::cost(producer.epilogue) <= trivial_cost && all_readers_can_merge(id);
+        return producer.inputs.size() == 1 && expr::cost(producer.epilogue) <= trivial_cost &&
+               all_readers_can_merge(id);
     }
 
     bool is_epilogue(const Node& map) const {
         return std::any_of(map.inputs.begin(), map.inputs.end(), [&](ValueId id) {
             const Node* maker = uses_.producer(id);
-            return maker != nullptr && type(id) == type(map.outputs[0]) && why_no_epilogue(graph_, uses_, *maker) == nullptr;
+            return maker != nullptr && type(id) == type(map.outputs[0]) &&
+                   why_no_epilogue(graph_, uses_, *maker) == nullptr;
         });
     }
 
@@ -107,7 +110,8 @@ private:
         OperandList operands;
         std::vector<ExprPtr> bodies;
         for (const ValueId input : reader.inputs)
-            bodies.push_back(input == id ? over(operands, producer.epilogue, producer.inputs) : operands.operand(input));
+            bodies.push_back(input == id ? over(operands, producer.epilogue, producer.inputs)
+                                         : operands.operand(input));
         Node merged = reader;
         merged.epilogue = expr::replace_operands(reader.epilogue, bodies);
         merged.inputs = operands.ids();

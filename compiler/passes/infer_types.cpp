@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "compiler/ops/op.hpp"
-#include "compiler/passes/fold.hpp"
 #include "compiler/passes/fill_dim.hpp"
+#include "compiler/passes/fold.hpp"
 #include "compiler/passes/passes.hpp"
 
 namespace igata {

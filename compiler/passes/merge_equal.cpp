@@ -24,7 +24,8 @@ public:
             const OpDef* op = Registry::instance().find(node.op);
             if (op == nullptr || op->is_random) continue;
             auto& alike = seen_[key(node)];
-            const auto equal = std::find_if(alike.begin(), alike.end(), [&](const Node* other) { return same(node, *other); });
+            const auto equal =
+                std::find_if(alike.begin(), alike.end(), [&](const Node* other) { return same(node, *other); });
             if (equal == alike.end()) {
                 alike.push_back(&node);
             } else if (budget.take() && redirect(node, **equal)) {
@@ -54,7 +55,8 @@ private:
     bool same(const Node& a, const Node& b) const {
         for (std::size_t i = 0; i < a.outputs.size(); ++i)
             if ((a.outputs[i] == no_value) != (b.outputs[i] == no_value)) return false;
-        const bool same_body = a.epilogue && b.epilogue ? expr::equal(a.epilogue, b.epilogue) : a.epilogue == b.epilogue;
+        const bool same_body =
+            a.epilogue && b.epilogue ? expr::equal(a.epilogue, b.epilogue) : a.epilogue == b.epilogue;
         return same_body && a.operand_begin == b.operand_begin && a.attrs == b.attrs;
     }
 
@@ -76,6 +78,8 @@ private:
 
 }  // namespace
 
-bool merge_equal_nodes(Graph& graph, Remarks& remarks, Budget budget) { return Merger(graph).run(remarks, std::move(budget)); }
+bool merge_equal_nodes(Graph& graph, Remarks& remarks, Budget budget) {
+    return Merger(graph).run(remarks, std::move(budget));
+}
 
 }  // namespace igata

@@ -36,7 +36,8 @@ constexpr std::array passes{
     Pass{"fold_constants", Works::on_graph, [](State& s) { fold_constants(s.result.graph, s.remarks); }},
     Pass{"simplify", Works::on_graph_to_fuse, [](State& s) { simplify(s.result.graph, s.remarks, s.budget); }},
     Pass{"fuse_maps", Works::on_graph_to_fuse, [](State& s) { fuse_maps(s.result.graph, s.remarks, s.budget); }},
-    Pass{"fuse_epilogues", Works::on_graph_to_fuse, [](State& s) { fuse_epilogues(s.result.graph, s.remarks, s.budget); }},
+    Pass{"fuse_epilogues", Works::on_graph_to_fuse,
+         [](State& s) { fuse_epilogues(s.result.graph, s.remarks, s.budget); }},
     Pass{"assign_layouts", Works::on_layouts, [](State& s) { s.layouts = assign_layouts(s.result.graph); }},
     Pass{"lower", Works::on_plan, [](State& s) { s.result.plan = lower(s.result.graph, s.layouts, s.remarks); }},
     Pass{"schedule", Works::on_plan, [](State& s) { schedule(s.result.plan); }},
@@ -57,7 +58,8 @@ std::string print(const Graph& graph, const Layouts& layouts) {
     std::string text;
     for (std::size_t id = 0; id < layouts.size(); ++id)
         if (!std::is_sorted(layouts[id].begin(), layouts[id].end()))
-            text += fmt::format("  {}: order [{}]\n", graph.value(static_cast<ValueId>(id)).name, fmt::join(layouts[id], ","));
+            text += fmt::format("  {}: order [{}]\n", graph.value(static_cast<ValueId>(id)).name,
+                                fmt::join(layouts[id], ","));
     return text;
 }
 

@@ -25,7 +25,8 @@ private:
     int slot(const std::string& name) {
         if (name == "_") return Pattern::any;
         auto& slots = pattern_.slots;
-        const auto found = std::find_if(slots.begin(), slots.end(), [&](const auto& slot) { return slot.name == name; });
+        const auto found =
+            std::find_if(slots.begin(), slots.end(), [&](const auto& slot) { return slot.name == name; });
         if (found != slots.end()) return static_cast<int>(found - slots.begin());
         slots.push_back({name, -1, false});
         return static_cast<int>(slots.size()) - 1;
@@ -39,7 +40,8 @@ private:
         while (in_.accept(","));
         in_.expect("=");
         if (in_.accept("constant")) {
-            if (statement.outputs.size() != 1 || statement.outputs[0] == Pattern::any) in_.fail("a constant needs one name");
+            if (statement.outputs.size() != 1 || statement.outputs[0] == Pattern::any)
+                in_.fail("a constant needs one name");
             at(statement.outputs[0]).constant = true;
             return;
         }
@@ -88,7 +90,8 @@ public:
     bool match_statement(std::size_t index, const Node& node) {
         if (match.nodes[index] != nullptr) return match.nodes[index] == &node;
         const Pattern::Statement& statement = pattern_.statements[index];
-        if (!statement.ops.empty() && std::find(statement.ops.begin(), statement.ops.end(), node.op) == statement.ops.end())
+        if (!statement.ops.empty() &&
+            std::find(statement.ops.begin(), statement.ops.end(), node.op) == statement.ops.end())
             return false;
         const std::size_t inputs = node.inputs.size();
         if (node.has_epilogue() || (inputs > statement.inputs.size() && !statement.takes_more)) return false;

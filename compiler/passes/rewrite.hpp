@@ -19,7 +19,7 @@ struct Pattern {
         std::vector<std::string> ops;  ///< empty: any operator
         std::vector<int> inputs;       ///< slots
         std::vector<int> outputs;
-        bool takes_more = false;       ///< `...`
+        bool takes_more = false;  ///< `...`
         bool commutes = false;
     };
 
@@ -40,8 +40,8 @@ Pattern parse_pattern(std::string_view text);
 
 /// The pattern's values and nodes in a graph.
 struct PatternMatch {
-    std::vector<ValueId> values;      ///< by slot
-    std::vector<const Node*> nodes;   ///< by statement
+    std::vector<ValueId> values;     ///< by slot
+    std::vector<const Node*> nodes;  ///< by statement
 };
 
 /// Tries to match the pattern with `root` as its root. Where operators commute there may be several ways: `accept` is

@@ -48,7 +48,10 @@ const std::map<std::string, std::vector<CompiledRule>>& rules_by_root() {
 class Simplifier {
 public:
     Simplifier(Graph& graph, Remarks& remarks, Budget budget)
-        : graph_(graph), remarks_(remarks), budget_(std::move(budget)), uses_(graph),
+        : graph_(graph),
+          remarks_(remarks),
+          budget_(std::move(budget)),
+          uses_(graph),
           most_(1000 + 50 * static_cast<int>(graph.nodes.size())) {}
 
     void run() {
@@ -90,7 +93,8 @@ private:
             for (std::size_t i = 0; i < found.nodes.size(); ++i) {
                 const int output = rule.pattern.statements[i].outputs[0];
                 if (output != Pattern::any && found.nodes[i] != nullptr)
-                    match.nodes.emplace(rule.pattern.slots[static_cast<std::size_t>(output)].name, place_of(*found.nodes[i]));
+                    match.nodes.emplace(rule.pattern.slots[static_cast<std::size_t>(output)].name,
+                                        place_of(*found.nodes[i]));
             }
             const auto reason = rule.rule->apply(match);
             if (reason && !reason->empty()) refused_.emplace(name, fmt::format("{}: {}", rule.rule->name, *reason));
@@ -99,7 +103,8 @@ private:
         if (!applied) return false;
         budget_.take();
         done_.emplace(name, rule.rule->name);
-        if (--most_ < 0) throw std::logic_error(fmt::format("simplify does not end; its last rule was {}", rule.rule->name));
+        if (--most_ < 0)
+            throw std::logic_error(fmt::format("simplify does not end; its last rule was {}", rule.rule->name));
         settle(root->name);
         return true;
     }
@@ -107,9 +112,8 @@ private:
     /// Types and folds what is new, names it after the node it replaces, and drops what is dead.
     void settle(const std::string& name) {
         for (Node& node : graph_.nodes) {
-            const bool typed = std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId id) {
-                return id == no_value || graph_.value(id).type.known();
-            });
+            const bool typed = std::all_of(node.outputs.begin(), node.outputs.end(),
+                                           [&](ValueId id) { return id == no_value || graph_.value(id).type.known(); });
             if (!typed) {
                 if (node.name.empty()) node.name = name;
                 infer_and_fold(graph_, node);
@@ -125,7 +129,8 @@ private:
     }
 
     NodeIt place_of(const Node& node) const {
-        const auto made = std::find_if(node.outputs.begin(), node.outputs.end(), [](ValueId id) { return id != no_value; });
+        const auto made =
+            std::find_if(node.outputs.begin(), node.outputs.end(), [](ValueId id) { return id != no_value; });
         return places_.at(static_cast<std::size_t>(*made));
     }
 
@@ -156,7 +161,7 @@ private:
     NodeIt next_ = graph_.nodes.end();  // the node that the round looks at next
     std::set<std::pair<std::string, std::string>> done_;
     std::set<std::pair<std::string, std::string>> refused_;  // in the latest round; the last one changes nothing
-    int most_;                          // rewrites before a set of rules counts as endless
+    int most_;                                               // rewrites before a set of rules counts as endless
 };
 
 }  // namespace

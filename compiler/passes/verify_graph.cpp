@@ -11,6 +11,14 @@ namespace igata {
 
 namespace {
 
+bool broadcasts_to(const Dims& from, const Dims& to) {
+    if (from.size() > to.size()) return false;
+    const std::size_t lead = to.size() - from.size();
+    for (std::size_t i = 0; i < from.size(); ++i)
+        if (from[i] != 1 && from[i] != to[i + lead]) return false;
+    return true;
+}
+
 class GraphVerifier {
 public:
     explicit GraphVerifier(const Graph& graph) : graph_(graph) {}
@@ -83,7 +91,7 @@ private:
         for (std::size_t i = first; i < node.inputs.size(); ++i) {
             if (node.inputs[i] == no_value) fail("an operand of its expression is absent");
             const ValueType& type = graph_.value(node.inputs[i]).type;
-            if (result.known() && type.known() && broadcast(type.dims, result.dims) != result.dims)
+            if (result.known() && type.known() && !broadcasts_to(type.dims, result.dims))
                 fail(fmt::format("operand {} does not broadcast to {}", to_string(type), to_string(result)));
         }
     }

@@ -27,7 +27,8 @@ Tensor random_tensor(const ValueType& type, std::uint32_t seed) {
 
 std::vector<Tensor> evaluate(const Graph& graph, std::uint32_t seed) {
     std::vector<Tensor> inputs;
-    for (const Graph::Input& input : graph.inputs) inputs.push_back(random_tensor(graph.value(input.value).type, seed++));
+    for (const Graph::Input& input : graph.inputs)
+        inputs.push_back(random_tensor(graph.value(input.value).type, seed++));
     return evaluate(graph, inputs);
 }
 

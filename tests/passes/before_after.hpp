@@ -27,8 +27,8 @@ double difference(const std::vector<Tensor>& a, const std::vector<Tensor>& b);
 
 using GraphPass = std::function<void(Graph&, Remarks&)>;
 
-/// Runs the pass on `before` and checks that the result is valid, has the types that inference gives, computes the same,
-/// and is structured like `after`. Returns the remarks, one `node: message` a line, refusals with a `!` in front.
+/// Runs the pass on `before` and checks that the result is valid, has the types that inference gives, computes the
+/// same, and is structured like `after`. Returns the remarks, one `node: message` a line, refusals with a `!` in front.
 std::string check_pass(const GraphPass& pass, const std::string& before, const std::string& after);
 
 }  // namespace igata::test

@@ -50,7 +50,8 @@ TEST_CASE("bind_dims lists every other unbound dim in one error") {
 
 TEST_CASE("bind_dims refuses a binding that cannot be") {
     CHECK_THROWS_WITH(bound("x: f32[N,3]", {{"M", 4}}), "--bind M=4 names no dim of the model; it has N (x:0)");
-    CHECK_THROWS_WITH(bound("x: f32[1,3]", {{"x:2", 4}}), "--bind x:2=4 names no dim of the model; it has no dim to bind");
+    CHECK_THROWS_WITH(bound("x: f32[1,3]", {{"x:2", 4}}),
+                      "--bind x:2=4 names no dim of the model; it has no dim to bind");
     CHECK_THROWS_WITH(bound("x: f32[1,3]", {{"x:1", 4}}), "--bind x:1=4: the model fixes this dim at 3");
     CHECK_THROWS_WITH(bound("x: f32[N,3]", {{"N", 0}}), "--bind N=0: a dim is at least 1");
     try {

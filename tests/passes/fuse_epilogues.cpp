@@ -105,7 +105,8 @@ TEST_CASE("fuse_epilogues: not when somebody else sees the result, and it says s
           c = Conv(x, w)             ; conv
           y = Map(c) => max(x0, 0)   ; relu
         })";
-    CHECK(check_pass(run, output, output) == "! relu: not in the epilogue of 'conv': its result is an output of the model\n");
+    CHECK(check_pass(run, output, output) ==
+          "! relu: not in the epilogue of 'conv': its result is an output of the model\n");
 }
 
 TEST_CASE("fuse_epilogues: not when the shapes or types differ") {

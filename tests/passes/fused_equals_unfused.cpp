@@ -38,8 +38,8 @@ TEST_CASE("random networks compute the same fused and unfused") {
         fuse_epilogues(graph, remarks);
         check("fuse_epilogues");
         after += graph.nodes.size();
-        epilogues += static_cast<std::size_t>(
-            std::count_if(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) { return node.has_epilogue(); }));
+        epilogues += static_cast<std::size_t>(std::count_if(graph.nodes.begin(), graph.nodes.end(),
+                                                            [](const Node& node) { return node.has_epilogue(); }));
     }
     MESSAGE(before << " nodes became " << after << ", " << epilogues << " with an epilogue");
     CHECK(after * 10 < before * 7);

@@ -26,7 +26,8 @@ Graph fused(const fs::path& model) {
 }
 
 bool is_gate(const Graph& graph, const Node& node) {
-    return expr::print(node.epilogue) == "x0 * x1" && !graph.is_constant(node.inputs[0]) && !graph.is_constant(node.inputs[1]);
+    return expr::print(node.epilogue) == "x0 * x1" && !graph.is_constant(node.inputs[0]) &&
+           !graph.is_constant(node.inputs[1]);
 }
 
 void check_structure(const Graph& graph) {

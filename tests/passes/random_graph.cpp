@@ -45,7 +45,8 @@ private:
     }
     ValueId positive(Dims dims) {
         Tensor tensor(DataType::f32, std::move(dims));
-        for (float& value : tensor.mutable_values<float>()) value = static_cast<float>(random_() % 1000 + 500) / 1000.0F;
+        for (float& value : tensor.mutable_values<float>())
+            value = static_cast<float>(random_() % 1000 + 500) / 1000.0F;
         return graph_.add_constant("w", std::move(tensor));
     }
     ValueId number(float value) { return graph_.add_constant("k", Tensor::scalar(value)); }
@@ -66,7 +67,8 @@ private:
         const std::int64_t pad = kernel / 2;
         std::vector<ValueId> inputs{x, weights({out, in / groups, kernel, kernel}, in / groups * kernel * kernel)};
         if (chance(2)) inputs.push_back(weights({out}, 1));
-        return add_node("Conv", inputs, {{"pads", Ints{pad, pad, pad, pad}}, {"strides", Ints{stride, stride}}, {"group", groups}});
+        return add_node("Conv", inputs,
+                        {{"pads", Ints{pad, pad, pad, pad}}, {"strides", Ints{stride, stride}}, {"group", groups}});
     }
 
     ValueId activation(ValueId x) {
@@ -76,7 +78,9 @@ private:
             case 2: return mul(x, add_node("HardSigmoid", {x}));
             case 3: return add_node("Clip", {x, number(0), number(6)});
             case 4: return add_node("LeakyRelu", {x}, {{"alpha", 0.1F}});
-            case 5: return add_node("Div", {mul(x, add_node("Clip", {add(x, number(3)), number(0), number(6)})), number(6)});
+            case 5:
+                return add_node("Div",
+                                {mul(x, add_node("Clip", {add(x, number(3)), number(0), number(6)})), number(6)});
             default: return x;
         }
     }
@@ -96,8 +100,9 @@ private:
             case 1: x_ = activation(convolution(x_, channels, channels, 3, 1, channels)); break;
             case 2: strided_convolution(); break;
             case 3: squeeze_excite(); break;
-            case 4: x_ = add_node("BatchNormalization", {x_, weights({channels}, 1), weights({channels}, 1),
-                                                         weights({channels}, 1), positive({channels})});
+            case 4:
+                x_ = add_node("BatchNormalization", {x_, weights({channels}, 1), weights({channels}, 1),
+                                                     weights({channels}, 1), positive({channels})});
                 break;
             case 5: x_ = activation(add(mul(x_, weights({channels, 1, 1}, 1)), weights({1, channels, 1, 1}, 1))); break;
             case 6: channels_last(); break;
@@ -114,9 +119,9 @@ private:
         const std::int64_t channels = dims_[1];
         Ints pads(8, 0);
         for (const std::size_t i : {2U, 3U, 6U, 7U}) pads[i] = pick(0, 1);
-        const ValueId padded =
-            add_node("Pad", {x_, graph_.add_constant("pads", Tensor::of_dims(pads))});
-        x_ = add_node("Conv", {padded, weights({channels, 1, 3, 3}, 9)}, {{"strides", Ints{2, 2}}, {"group", channels}});
+        const ValueId padded = add_node("Pad", {x_, graph_.add_constant("pads", Tensor::of_dims(pads))});
+        x_ =
+            add_node("Conv", {padded, weights({channels, 1, 3, 3}, 9)}, {{"strides", Ints{2, 2}}, {"group", channels}});
         for (const std::size_t axis : {2U, 3U}) dims_[axis] = (dims_[axis] + pads[axis] + pads[axis + 4] - 3) / 2 + 1;
         if (std::min(dims_[2], dims_[3]) < 3) {  // keep it large enough for the next one
             x_ = add_node("Pad", {x_, graph_.add_constant("pads", Tensor::of_dims({0, 0, 2, 2, 0, 0, 2, 2}))});

@@ -7,8 +7,8 @@
 
 namespace igata::test {
 
-/// Convolutions, activations, residuals, squeeze-excite blocks, pads, pools, normalisations, Transposes and Reshapes around
-/// them, in random order and of random shapes, ending in a classifier. The same for the same seed.
+/// Convolutions, activations, residuals, squeeze-excite blocks, pads, pools, normalisations, Transposes and Reshapes
+/// around them, in random order and of random shapes, ending in a classifier. The same for the same seed.
 Graph random_graph(std::uint32_t seed);
 
 }  // namespace igata::test

@@ -57,7 +57,8 @@ TEST_CASE("simplify applies rules and removes what is then dead") {
 }
 
 TEST_CASE("simplify stops when its budget is spent") {
-    Graph graph = test::typed_graph("graph (x: f32[2,2]) -> (c) { a = Identity(x) b = Identity(a) c = LRN(b) {size=1} }");
+    Graph graph =
+        test::typed_graph("graph (x: f32[2,2]) -> (c) { a = Identity(x) b = Identity(a) c = LRN(b) {size=1} }");
     Remarks remarks;
     simplify(graph, remarks, 1);
     CHECK(graph.nodes.size() == 2);

@@ -83,8 +83,10 @@ TEST_CASE("a large constant prints as a hash and reads back as zeros") {
 TEST_CASE("a node list may be unsorted, but every value must be made, once") {
     const Graph graph = parse_graph("graph (x: f32[1]) -> (y) { y = Neg(z) z = Abs(x) }");
     CHECK(graph.nodes.front().op == "Neg");
-    CHECK_THROWS_WITH(parse_graph("graph (x: f32[1]) -> (y) {\n  y = Neg(z)\n}"), "line 2, column 11: value 'z' is never made");
-    CHECK_THROWS_WITH(parse_graph("graph (x: f32[1]) -> (x) {\n  x = Neg(x)\n}"), "line 2, column 3: value 'x' is made twice");
+    CHECK_THROWS_WITH(parse_graph("graph (x: f32[1]) -> (y) {\n  y = Neg(z)\n}"),
+                      "line 2, column 11: value 'z' is never made");
+    CHECK_THROWS_WITH(parse_graph("graph (x: f32[1]) -> (x) {\n  x = Neg(x)\n}"),
+                      "line 2, column 3: value 'x' is made twice");
 }
 
 TEST_CASE("mistakes name their place") {
