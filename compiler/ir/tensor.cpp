@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ir/scalar.hpp"
+
 namespace igata {
 
 namespace {
@@ -28,7 +30,7 @@ To convert(From value) {
     else if constexpr (std::is_same_v<To, Half> || std::is_same_v<To, BFloat16>) return To(static_cast<float>(value));
     else if constexpr (std::is_same_v<From, Half> || std::is_same_v<From, BFloat16>)
         return static_cast<To>(static_cast<float>(value));
-    else return static_cast<To>(value);
+    else return scalar::convert<To>(value);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "compiler/ir/tensor.hpp"
 
@@ -36,4 +37,12 @@ TEST_CASE("broadcasting follows numpy") {
     CHECK(broadcast({}, {5}) == Dims{5});
     CHECK(broadcast_strides({1, 3}, {3, 1}, {2, 4, 3}) == Dims{0, 0, 1});
     CHECK_THROWS_WITH(broadcast({2}, {3}), "shapes [2] and [3] do not broadcast");
+}
+
+TEST_CASE("a tensor casts every value, out of range or not") {
+    const Tensor x = Tensor::of<float>({4}, {-1.5F, 300, NAN, 3e20F});
+    CHECK(x.cast(DataType::u8) == Tensor::of<std::uint8_t>({4}, {0, 255, 0, 255}));
+    CHECK(x.cast(DataType::i64) ==
+          Tensor::of<std::int64_t>({4}, {-1, 300, 0, std::numeric_limits<std::int64_t>::max()}));
+    CHECK(x.cast(DataType::boolean) == Tensor::of<bool>({4}, {true, true, true, true}));
 }
