@@ -57,7 +57,8 @@ std::vector<int> channels_last_order(std::size_t rank) {
 
 runtime::MemorySpec memory_spec(const View& view) {
     if (view.dims.size() > runtime::max_rank)
-        throw std::invalid_argument(fmt::format("rank {} is beyond the limit of {}", view.dims.size(), runtime::max_rank));
+        throw std::invalid_argument(
+            fmt::format("rank {} is beyond the limit of {}", view.dims.size(), runtime::max_rank));
     runtime::MemorySpec spec;
     spec.dtype = view.dtype;
     spec.rank = static_cast<int>(view.dims.size());
@@ -83,7 +84,8 @@ struct OperandSpecs {
     MemorySpec operator()(const runtime::SoftmaxSpec& spec) const { return pick({spec.src, spec.dst}); }
     MemorySpec operator()(const runtime::LrnSpec& spec) const { return pick({spec.src, spec.dst}); }
     MemorySpec operator()(const runtime::KernelSpec& spec) const {
-        if (i >= static_cast<std::size_t>(spec.operand_count)) throw std::out_of_range("the kernel has no such operand");
+        if (i >= static_cast<std::size_t>(spec.operand_count))
+            throw std::out_of_range("the kernel has no such operand");
         return spec.operands[i];
     }
     MemorySpec operator()(const Loop& loop) const {
@@ -97,7 +99,8 @@ struct OperandSpecs {
     }
 
 private:
-    MemorySpec pick(std::initializer_list<MemorySpec> own, const runtime::Epilogue& epilogue = runtime::Epilogue()) const {
+    MemorySpec pick(std::initializer_list<MemorySpec> own,
+                    const runtime::Epilogue& epilogue = runtime::Epilogue()) const {
         if (i < own.size()) return own.begin()[i];
         for (int k = 0; k < epilogue.count; ++k)
             if (epilogue.ops[k].operand_index == static_cast<std::int32_t>(i)) return epilogue.ops[k].operand;

@@ -28,8 +28,8 @@ struct Buffer {
     DataType dtype = DataType::undefined;
     std::int64_t bytes = 0;
     runtime::Space space = runtime::Space::arena;
-    int index = 0;              ///< input or output number, for those spaces
-    std::int64_t offset = -1;   ///< in the arena (plan_memory) or the weight pool (pool_weights)
+    int index = 0;                   ///< input or output number, for those spaces
+    std::int64_t offset = -1;        ///< in the arena (plan_memory) or the weight pool (pool_weights)
     std::optional<Tensor> constant;  ///< space == weights: the bytes, already in the order that steps read
 };
 
@@ -38,8 +38,8 @@ struct View {
     BufferId buffer = no_buffer;
     std::int64_t offset = 0;  ///< first element, in elements
     DataType dtype = DataType::undefined;
-    Dims dims;      ///< ONNX order
-    Dims strides;   ///< elements, may be 0 (repeated) or negative (reversed)
+    Dims dims;     ///< ONNX order
+    Dims strides;  ///< elements, may be 0 (repeated) or negative (reversed)
 
     bool valid() const { return buffer != no_buffer; }
     /// Dense in some order of the axes (axes of one element do not count).
@@ -60,8 +60,8 @@ runtime::MemorySpec memory_spec(const View& view);
 
 enum class Reduce : std::uint8_t { sum, product, minimum, maximum };
 
-/// A loop nest over a box, as a step: for every point, `body` of the inputs is stored to the output, or reduced into it over
-/// the dims where `reduced` is set and then passed through `finish` (x0 = the reduced value) if given.
+/// A loop nest over a box, as a step: for every point, `body` of the inputs is stored to the output, or reduced into it
+/// over the dims where `reduced` is set and then passed through `finish` (x0 = the reduced value) if given.
 struct Loop {
     struct Operand {
         DataType dtype = DataType::undefined;
@@ -70,9 +70,9 @@ struct Loop {
     Dims extents;  ///< at most runtime::max_rank; with `reduce`, the dims that are kept come first
     std::vector<Operand> inputs;
     Operand output;
-    ExprPtr body;   ///< x0, x1, ... = the inputs; its type is the output's (or the accumulator's)
+    ExprPtr body;  ///< x0, x1, ... = the inputs; its type is the output's (or the accumulator's)
     std::optional<Reduce> reduce;
-    std::vector<bool> reduced;  ///< per dim; used only with `reduce`
+    std::vector<bool> reduced;                   ///< per dim; used only with `reduce`
     DataType accumulator = DataType::undefined;  ///< with `reduce`: the type of body and of the running value
     ExprPtr finish;  ///< with `reduce`: applied to the reduced value; null = none; result converted to the output type
 };
@@ -87,7 +87,8 @@ struct StepOperand {
     bool read = true;             ///< the step loads from it (a sum post-op's dst is both)
 };
 
-/// One primitive, loop or kernel call. Operand order as documented at the spec; a loop's are its inputs, then its output.
+/// One primitive, loop or kernel call. Operand order as documented at the spec; a loop's are its inputs, then its
+/// output.
 struct Step {
     std::string name;    ///< unique; from the node it stands for
     std::string origin;  ///< the model's node names, for people
@@ -118,8 +119,8 @@ struct Plan {
 
 /// The kind's name in the text form: `convolution`, `loop`, ...
 std::string_view kind_of(const Step& step);
-/// Type, dims and strides of operand i, as the spec has them; a loop's have the loop's extents as dims (1 where the output
-/// is reduced). Rank 0 and an undefined type for an absent bias.
+/// Type, dims and strides of operand i, as the spec has them; a loop's have the loop's extents as dims (1 where the
+/// output is reduced). Rank 0 and an undefined type for an absent bias.
 runtime::MemorySpec operand_spec(const Step& step, std::size_t i);
 
 }  // namespace igata

@@ -1,5 +1,5 @@
-// What each step of a plan's text form is made of: every spec is described once, as a list of fields that a printer or a
-// parser walks.
+// What each step of a plan's text form is made of: every spec is described once, as a list of fields that a printer or
+// a parser walks.
 #pragma once
 
 #include <array>
@@ -18,16 +18,19 @@ inline constexpr std::array<std::string_view, 18> eltwise_names{
     "relu",     "linear",    "clip", "sigmoid", "swish",  "tanh", "elu", "hardsigmoid", "hardswish",
     "gelu_erf", "gelu_tanh", "abs",  "sqrt",    "square", "exp",  "log", "softplus",    "mish"};
 inline constexpr std::array<std::string_view, 6> binary_names{"add", "sub", "mul", "div", "min", "max"};
-inline constexpr std::array<std::string_view, 3> pooling_names{"max", "average_include_padding", "average_exclude_padding"};
-inline constexpr std::array<std::string_view, 7> kernel_names{"gather", "gather_elements", "gather_nd", "arg_extremum",
-                                                       "pool_with_indices", "pool", "cumulative_sum"};
+inline constexpr std::array<std::string_view, 3> pooling_names{"max", "average_include_padding",
+                                                               "average_exclude_padding"};
+inline constexpr std::array<std::string_view, 7> kernel_names{
+    "gather", "gather_elements", "gather_nd", "arg_extremum", "pool_with_indices", "pool", "cumulative_sum"};
 inline constexpr std::array<std::string_view, 4> reduce_names{"sum", "product", "minimum", "maximum"};
 
 inline std::string_view channels_last_tag(std::size_t rank) {
     return rank == 3 ? "nwc" : rank == 4 ? "nhwc" : rank == 5 ? "ndhwc" : "";
 }
 
-inline Dims channels_last_strides(const Dims& dims) { return strides_for_order(dims, channels_last_order(dims.size())); }
+inline Dims channels_last_strides(const Dims& dims) {
+    return strides_for_order(dims, channels_last_order(dims.size()));
+}
 
 /// What each step is made of, for printing and parsing alike.
 struct Fields {

@@ -104,7 +104,8 @@ public:
             loop.extents.push_back(scanner_.integer("an extent"));
             loop.reduced.push_back(reduced);
         }
-        for (std::size_t i = 0; scanner_.accept(fmt::format("x{}=", i)); ++i) loop.inputs.push_back(loop_operand(false));
+        for (std::size_t i = 0; scanner_.accept(fmt::format("x{}=", i)); ++i)
+            loop.inputs.push_back(loop_operand(false));
         scanner_.expect("dst=");
         loop.output = loop_operand(true);
         if (reduced || !scanner_.peek("{")) {
@@ -173,7 +174,8 @@ private:
             if (scanner_.accept("?")) continue;
             const std::size_t begin = scanner_.position();
             if (scanner_.peek_quoted()) dim.symbol = scanner_.quoted();
-            else if (const std::string_view token = scanner_.rest_of_line(",]"); std::isdigit(static_cast<unsigned char>(token.at(0))) != 0) {
+            else if (const std::string_view token = scanner_.rest_of_line(",]");
+                     std::isdigit(static_cast<unsigned char>(token.at(0))) != 0) {
                 scanner_.rewind(begin);
                 dim.value = scanner_.integer("a dim");
             } else {

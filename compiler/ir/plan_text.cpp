@@ -19,7 +19,9 @@ using runtime::Space;
 
 class StepPrinter {
 public:
-    StepPrinter(const Plan& plan, const Step& step) : plan_(plan), step_(step), text_(kind_of(step)) { add(print_name(step.name)); }
+    StepPrinter(const Plan& plan, const Step& step) : plan_(plan), step_(step), text_(kind_of(step)) {
+        add(print_name(step.name));
+    }
 
     std::string print() {
         StepSpecVariant spec = step_.spec;
@@ -146,7 +148,8 @@ std::string print_buffer(const Plan& plan, BufferId id) {
         case Space::output: return port(plan.outputs, "output");
         case Space::weights:
             return fmt::format("{} = weights{} {}", buffer.name,
-                               buffer.offset >= 0 ? fmt::format("+{}", buffer.offset) : "", print_tensor(buffer.constant.value()));
+                               buffer.offset >= 0 ? fmt::format("+{}", buffer.offset) : "",
+                               print_tensor(buffer.constant.value()));
         default:
             return fmt::format("{} = buffer {} {}{}", buffer.name, name_of(buffer.dtype), buffer.bytes,
                                buffer.offset >= 0 ? fmt::format(" arena+{}", buffer.offset) : "");
@@ -156,8 +159,9 @@ std::string print_buffer(const Plan& plan, BufferId id) {
 }  // namespace
 
 std::string print(const Plan& plan) {
-    std::string text = fmt::format("plan {} arena={} weights={}{} {{\n", print_name(plan.name.empty() ? "plan" : plan.name),
-                                   plan.arena_bytes, plan.weight_bytes, plan.batched ? " batched" : "");
+    std::string text =
+        fmt::format("plan {} arena={} weights={}{} {{\n", print_name(plan.name.empty() ? "plan" : plan.name),
+                    plan.arena_bytes, plan.weight_bytes, plan.batched ? " batched" : "");
     for (std::size_t i = 0; i < plan.buffers.size(); ++i)
         text += fmt::format("  {}\n", print_buffer(plan, static_cast<BufferId>(i)));
     for (const Step& step : plan.steps) text += fmt::format("  {}\n", StepPrinter(plan, step).print());

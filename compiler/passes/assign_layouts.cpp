@@ -5,9 +5,9 @@
 //     m = Map(c, s) => x0 * x1            as c
 //     y = Transpose(m) {perm=[0,2,3,1]}   row-major [N,H,W,C]: the same memory as m
 //
-// Convolutions, poolings and LRN want channels innermost. Orders flow forwards through operators that keep them, and then
-// backwards into those that could as well have made what their reader wants. Transposes carry orders along their perm.
-// Nothing here can make a plan wrong, only slower: `lower` copies where a layout does not fit.
+// Convolutions, poolings and LRN want channels innermost. Orders flow forwards through operators that keep them, and
+// then backwards into those that could as well have made what their reader wants. Transposes carry orders along their
+// perm. Nothing here can make a plan wrong, only slower: `lower` copies where a layout does not fit.
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -23,17 +23,25 @@ namespace {
 using Order = std::vector<int>;
 
 bool wants_channels_last(const Node& node) {
-    static constexpr std::array<std::string_view, 11> ops{
-        "Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool",
-        "LRN",  "BatchNormalization", "InstanceNormalization"};
+    static constexpr std::array<std::string_view, 11> ops{"Conv",
+                                                          "ConvTranspose",
+                                                          "MaxPool",
+                                                          "AveragePool",
+                                                          "LpPool",
+                                                          "GlobalAveragePool",
+                                                          "GlobalMaxPool",
+                                                          "GlobalLpPool",
+                                                          "LRN",
+                                                          "BatchNormalization",
+                                                          "InstanceNormalization"};
     return std::find(ops.begin(), ops.end(), node.op) != ops.end();
 }
 
 /// Operators whose result may lie in any order, best in that of their input.
 bool keeps_order(const Node& node) {
     static constexpr std::array<std::string_view, 14> ops{
-        "Pad", "Concat", "Slice", "Split", "Expand", "Tile", "Upsample", "Resize", "CumSum", "ReduceMean", "ReduceSum",
-        "ReduceMax", "ReduceMin", "LayerNormalization"};
+        "Pad",    "Concat", "Slice",      "Split",     "Expand",    "Tile",      "Upsample",
+        "Resize", "CumSum", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "LayerNormalization"};
     if (node.is_map() || std::find(ops.begin(), ops.end(), node.op) != ops.end()) return true;
     const OpDef* op = Registry::instance().find(node.op);
     return op != nullptr && op->expression != nullptr;
@@ -64,19 +72,23 @@ Order untransposed_order(const Order& order, const std::vector<std::int64_t>& pe
 
 class LayoutChoice {
 public:
-    explicit LayoutChoice(const Graph& graph) : graph_(graph), orders_(graph.value_count()), wished_(graph.value_count()) {}
+    explicit LayoutChoice(const Graph& graph)
+        : graph_(graph), orders_(graph.value_count()), wished_(graph.value_count()) {}
 
     Layouts run() {
         for (const Graph::Input& input : graph_.inputs) fixed(input.value) = row_major_order(rank(input.value));
         for (const Node& node : graph_.nodes)
             for (const ValueId out : node.outputs)  // the caller's buffer is row-major
-                if (out != no_value && keeps_order(node) && graph_.is_output(out)) fixed(out) = row_major_order(rank(out));
+                if (out != no_value && keeps_order(node) && graph_.is_output(out))
+                    fixed(out) = row_major_order(rank(out));
         for (const Node& node : graph_.nodes) flow_forwards(node);
         for (auto node = graph_.nodes.rbegin(); node != graph_.nodes.rend(); ++node) flow_backwards(*node);
         for (const Node& node : graph_.nodes) flow_forwards(node);
         Layouts layouts(graph_.value_count());
         for (std::size_t i = 0; i < layouts.size(); ++i)
-            layouts[i] = orders_[i] ? *orders_[i] : wished_[i] ? *wished_[i] : row_major_order(rank(static_cast<ValueId>(i)));
+            layouts[i] = orders_[i]   ? *orders_[i]
+                         : wished_[i] ? *wished_[i]
+                                      : row_major_order(rank(static_cast<ValueId>(i)));
         return layouts;
     }
 
@@ -101,8 +113,8 @@ private:
         }
     }
 
-    /// The order of the largest input that has the result's rank; row-major orders give way to others, since they may be mere
-    /// defaults.
+    /// The order of the largest input that has the result's rank; row-major orders give way to others, since they may
+    /// be mere defaults.
     std::optional<Order> order_of_inputs(const Node& node, ValueId out) {
         std::optional<Order> best;
         std::int64_t best_count = 0;

@@ -41,11 +41,13 @@ public:
     const Node* first_that_mixes() {
         for (const Node& node : graph_.nodes) {
             try {
-                const bool varies = std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return axis(id).has_value(); });
+                const bool varies = std::any_of(node.inputs.begin(), node.inputs.end(),
+                                                [&](ValueId id) { return axis(id).has_value(); });
                 if (!varies) continue;
                 for (const ValueId out : node.outputs)
                     if (out != no_value) axes_[out] = result_axis(node, out);
-                if (node.has_epilogue()) align(node, node.own_input_count(), node.outputs.at(0), axes_[node.outputs.at(0)]);
+                if (node.has_epilogue())
+                    align(node, node.own_input_count(), node.outputs.at(0), axes_[node.outputs.at(0)]);
             } catch (const Mixes&) {
                 return &node;
             }
@@ -67,22 +69,26 @@ private:
         const Axis first = axis(node.inputs.at(0));
         for (std::size_t i = 1; i < node.own_input_count() && !is_one_of(node, {"Concat", "MatMul"}); ++i)
             if (axis(node.inputs[i])) throw Mixes{};  // weights, indices, ... that come with the batch
-        if (is_one_of(node, {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool",
-                             "GlobalLpPool", "LRN", "BatchNormalization", "InstanceNormalization", "GroupNormalization"}))
+        if (is_one_of(node, {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool",
+                             "GlobalMaxPool", "GlobalLpPool", "LRN", "BatchNormalization", "InstanceNormalization",
+                             "GroupNormalization"}))
             return first == 0 ? first : throw Mixes{};
         if (node.op == "MatMul") return matmul_axis(node, out);
         if (node.op == "Gemm") return first == 0 && node.attrs.get_int("transA", 0) == 0 ? first : throw Mixes{};
         if (node.op == "Transpose") return transposed_axis(node, *first);
         if (op_of(node).is_reshape) return reshaped_axis(node, out, *first);
         if (node.op == "Concat") return concatenated_axis(node, out);
-        if (node.op.starts_with("Reduce") || is_one_of(node, {"ArgMax", "ArgMin"})) return reduced_axis(node, out, *first);
-        if (is_one_of(node, {"Softmax", "LogSoftmax", "Hardmax", "CumSum", "LpNormalization", "Slice", "Pad", "Split", "Tile",
-                             "Expand", "LayerNormalization", "DepthToSpace", "SpaceToDepth", "Resize", "Upsample"}))
+        if (node.op.starts_with("Reduce") || is_one_of(node, {"ArgMax", "ArgMin"}))
+            return reduced_axis(node, out, *first);
+        if (is_one_of(node,
+                      {"Softmax", "LogSoftmax", "Hardmax", "CumSum", "LpNormalization", "Slice", "Pad", "Split", "Tile",
+                       "Expand", "LayerNormalization", "DepthToSpace", "SpaceToDepth", "Resize", "Upsample"}))
             return kept_axis(node, out, *first);
         throw Mixes{};
     }
 
-    /// Inputs from `begin` on, broadcast to `out`: all that have a batch have it at one place, and the others nothing there.
+    /// Inputs from `begin` on, broadcast to `out`: all that have a batch have it at one place, and the others nothing
+    /// there.
     Axis align(const Node& node, std::size_t begin, ValueId out, Axis common) const {
         for (std::size_t i = begin; i < node.inputs.size(); ++i) {
             const ValueId id = node.inputs[i];
@@ -134,7 +140,9 @@ private:
             if (common && common != axis(id)) throw Mixes{};
             common = axis(id);
         }
-        return normalize_axis(node.attrs.get_int("axis", 0), static_cast<std::size_t>(rank(out))) == *common ? throw Mixes{} : common;
+        return normalize_axis(node.attrs.get_int("axis", 0), static_cast<std::size_t>(rank(out))) == *common
+                   ? throw Mixes{}
+                   : common;
     }
 
     Axis reduced_axis(const Node& node, ValueId out, std::int64_t axis) const {
@@ -158,8 +166,8 @@ private:
         return rank(out) == rank(in) ? axis : axis - removed;
     }
 
-    /// Operators along some axis, of which none may be the batch's. What changes an axis shows in the dims; what does not has
-    /// the axis as its attribute or input.
+    /// Operators along some axis, of which none may be the batch's. What changes an axis shows in the dims; what does
+    /// not has the axis as its attribute or input.
     Axis kept_axis(const Node& node, ValueId out, std::int64_t axis) const {
         const ValueId in = node.inputs.at(0);
         if (rank(in) > rank(out) || dims(in)[static_cast<std::size_t>(axis)] != batch_) throw Mixes{};
@@ -185,8 +193,8 @@ bool is_open(const std::vector<SymbolicDim>& dims) {
     return !dims.empty() && (!dims[0].known() || !dims[0].symbol.empty());
 }
 
-/// The extent of axis 0 if the model left it open in all inputs and outputs. The symbols of outputs may differ: exporters name
-/// them anew.
+/// The extent of axis 0 if the model left it open in all inputs and outputs. The symbols of outputs may differ:
+/// exporters name them anew.
 std::optional<std::int64_t> open_batch(const Graph& graph) {
     std::optional<std::int64_t> batch;
     for (const Graph::Input& input : graph.inputs) {
@@ -209,7 +217,9 @@ bool is_batched(const Graph& graph, Remarks& remarks) {
     if (!batch) return false;
     BatchAxes axes(graph, *batch);
     if (const Node* node = axes.first_that_mixes()) {
-        remarks.refused("lower", node->name, fmt::format("{} may mix the items of a batch, so the plan takes its own batch of {} alone", node->op, *batch));
+        remarks.refused("lower", node->name,
+                        fmt::format("{} may mix the items of a batch, so the plan takes its own batch of {} alone",
+                                    node->op, *batch));
         return false;
     }
     return std::all_of(graph.outputs.begin(), graph.outputs.end(),

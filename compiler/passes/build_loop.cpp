@@ -59,7 +59,8 @@ void merge_dims(std::vector<BoxDim>& dims) {
 
 Loop make_loop(const ExprPtr& body, const std::vector<View>& inputs, const View& out, const std::vector<BoxDim>& dims) {
     if (dims.size() > runtime::max_rank)
-        throw std::invalid_argument(fmt::format("a loop of {} dims is beyond the limit of {}", dims.size(), runtime::max_rank));
+        throw std::invalid_argument(
+            fmt::format("a loop of {} dims is beyond the limit of {}", dims.size(), runtime::max_rank));
     Loop loop;
     loop.body = body;
     for (const View& input : inputs) loop.inputs.push_back({input.dtype, {}});

@@ -1,5 +1,5 @@
-// Loop nests from views: box dims are put in a good order, dims of one are dropped, and neighbours that every operand walks
-// without a gap become one dim.
+// Loop nests from views: box dims are put in a good order, dims of one are dropped, and neighbours that every operand
+// walks without a gap become one dim.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ struct Reduction {
     ExprPtr finish;
 };
 
-/// The loop that reduces body(inputs) over `axes` of `box` into `out`, whose dims are the box's with 1 at the axes. Dims that
-/// are kept come before those that are reduced; each lie in the order of the first input's memory.
+/// The loop that reduces body(inputs) over `axes` of `box` into `out`, whose dims are the box's with 1 at the axes.
+/// Dims that are kept come before those that are reduced; each lie in the order of the first input's memory.
 Loop build_reduction(const ExprPtr& body, const std::vector<View>& inputs, const Dims& box, const Reduction& reduction,
                      const View& out);
 

@@ -20,8 +20,8 @@ struct Lifetime {
 /// By BufferId; only of buffers in the arena.
 std::vector<Lifetime> lifetimes(const Plan& plan);
 
-/// Whether the step may store its result `to` over its operand `from`: it is an elementwise loop that reads each element of
-/// `from` only for the element at the same place.
+/// Whether the step may store its result `to` over its operand `from`: it is an elementwise loop that reads each
+/// element of `from` only for the element at the same place.
 bool may_run_in_place(const Step& step, BufferId from, BufferId to);
 
 /// Buffers that share memory because each is made in place over the one before.

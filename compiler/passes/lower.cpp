@@ -5,8 +5,8 @@
 //   becomes one step; t is y's memory read in another order:
 //     convolution y src=x weights=w bias=b dst=b1 pads=1,1:1,1 epilogue=[swish(1)]
 //
-// Operators without a `lower` of their own follow from their expression, or are a Reshape. An epilogue that the operator
-// did not take becomes a loop after it.
+// Operators without a `lower` of their own follow from their expression, or are a Reshape. An epilogue that the
+// operator did not take becomes a loop after it.
 #include <algorithm>
 #include <map>
 #include <stdexcept>
@@ -21,7 +21,8 @@ namespace igata {
 
 namespace {
 
-/// Buffers that no step and no port mentions are removed; the rest is put in groups and numbered: in0, out0, b1, w1, ...
+/// Buffers that no step and no port mentions are removed; the rest is put in groups and numbered: in0, out0, b1, w1,
+/// ...
 void tidy_buffers(Plan& plan) {
     std::vector<bool> used(plan.buffers.size(), false);
     const auto mark = [&](BufferId id) {
@@ -36,7 +37,8 @@ void tidy_buffers(Plan& plan) {
     std::vector<Buffer> kept;
     std::map<runtime::Space, int> counts;
     std::vector<std::size_t> order;
-    for (const auto space : {runtime::Space::input, runtime::Space::output, runtime::Space::arena, runtime::Space::weights})
+    for (const auto space :
+         {runtime::Space::input, runtime::Space::output, runtime::Space::arena, runtime::Space::weights})
         for (std::size_t i = 0; i < plan.buffers.size(); ++i)
             if (used[i] && plan.buffers[i].space == space) order.push_back(i);
     for (const std::size_t i : order) {
@@ -108,8 +110,10 @@ void GraphLowering::lower_node() {
         unsupported("is not supported by code generation yet");
     }
     for (const ValueId id : node.outputs)
-        if (id != no_value && last_reader_[static_cast<std::size_t>(id)] >= 0 && !views_[static_cast<std::size_t>(id)].valid())
-            throw std::logic_error(fmt::format("{}: lowered without its output '{}'", describe(node), graph_.value(id).name));
+        if (id != no_value && last_reader_[static_cast<std::size_t>(id)] >= 0 &&
+            !views_[static_cast<std::size_t>(id)].valid())
+            throw std::logic_error(
+                fmt::format("{}: lowered without its output '{}'", describe(node), graph_.value(id).name));
     if (node.has_epilogue() && !epilogue_done_) lower_remaining_epilogue();
 }
 

@@ -40,8 +40,8 @@ std::string shared_folder(const Graph& graph) {
             continue;
         }
         const auto limit = std::min(length, node.name.size());
-        const auto differ = std::mismatch(first->begin(), first->begin() + static_cast<std::ptrdiff_t>(limit),
-                                          node.name.begin());
+        const auto differ =
+            std::mismatch(first->begin(), first->begin() + static_cast<std::ptrdiff_t>(limit), node.name.begin());
         const auto same = static_cast<std::size_t>(differ.first - first->begin());
         length = same == 0 ? 0 : first->rfind('/', same - 1) + 1;
     }
@@ -55,7 +55,8 @@ std::string as_token(std::string_view name) {
         if (c == '/') c = '.';
         else if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_' && c != '.') c = '_';
     }
-    if (std::isalpha(static_cast<unsigned char>(token.front())) == 0 && token.front() != '_') token.insert(token.begin(), '_');
+    if (std::isalpha(static_cast<unsigned char>(token.front())) == 0 && token.front() != '_')
+        token.insert(token.begin(), '_');
     return token;
 }
 
@@ -72,13 +73,18 @@ View with_order(View view, const std::vector<int>& order) {
 }  // namespace
 
 GraphLowering::GraphLowering(const Graph& graph, const Layouts& layouts, Remarks& remarks)
-    : graph_(graph), layouts_(layouts), remarks_(remarks), views_(graph.value_count()),
-      last_reader_(last_readers(graph)), name_prefix_(shared_folder(graph)) {}
+    : graph_(graph),
+      layouts_(layouts),
+      remarks_(remarks),
+      views_(graph.value_count()),
+      last_reader_(last_readers(graph)),
+      name_prefix_(shared_folder(graph)) {}
 
 View GraphLowering::value_view(ValueId id) {
     View& view = views_.at(static_cast<std::size_t>(id));
     if (!view.valid() && graph_.is_constant(id)) view = constant(*graph_.constant(id));
-    if (!view.valid()) throw std::logic_error(fmt::format("value '{}' is read before it is made", graph_.value(id).name));
+    if (!view.valid())
+        throw std::logic_error(fmt::format("value '{}' is read before it is made", graph_.value(id).name));
     return view;
 }
 
@@ -123,7 +129,9 @@ void GraphLowering::set_output(std::size_t i, const View& view) {
     values_on_.at(static_cast<std::size_t>(view.buffer)).push_back(id);
 }
 
-View GraphLowering::temporary(DataType dtype, const Dims& dims) { return fresh(dtype, dims, row_major_order(dims.size())); }
+View GraphLowering::temporary(DataType dtype, const Dims& dims) {
+    return fresh(dtype, dims, row_major_order(dims.size()));
+}
 
 View GraphLowering::constant(const Tensor& tensor) {
     View view = temporary(tensor.dtype(), tensor.dims());
@@ -220,7 +228,8 @@ void GraphLowering::add(StepSpecVariant spec, const std::vector<View>& operands,
     for (std::size_t i = 0; i < operands.size(); ++i) {
         const View& view = operands[i];
         const bool is_written = std::find(written.begin(), written.end(), i) != written.end();
-        places.push_back({view.buffer, view.offset * static_cast<std::int64_t>(size_of(view.dtype)), is_written, !is_written});
+        places.push_back(
+            {view.buffer, view.offset * static_cast<std::int64_t>(size_of(view.dtype)), is_written, !is_written});
     }
     append(std::move(spec), std::move(places));
 }

@@ -41,15 +41,18 @@ private:
     void lower_node();
     void lower_remaining_epilogue();
     void bring_out(std::size_t output_index);
-    void check_outputs() const;
 
     View value_view(ValueId id);
     View fresh(DataType dtype, const Dims& dims, const std::vector<int>& order);
     /// The epilogue's operands: x0 is left invalid.
     std::vector<View> epilogue_operands();
-    /// Whether the value behind view `residual` has no reader after this node and none but the epilogue in it, so that a
-    /// step may write its result over it. `others` are the step's further operands.
+    /// Whether the value behind view `residual` has no reader after this node and none but the epilogue in it, so that
+    /// a step may write its result over it. `others` are the step's further operands.
     bool may_overwrite(const View& residual, const View& dst, const std::vector<View>& others) const;
+    /// The term that adds a residual which the step may overwrite, or null. `xs` are the epilogue's operands, `sources`
+    /// the same as sources of post-ops.
+    PostOpTerm* term_to_sum(PostOps& covered, const std::vector<View>& xs, const std::vector<View>& sources,
+                            const std::vector<View>& operands, const View& dst) const;
     void append(StepSpecVariant spec, std::vector<StepOperand> operands);
     std::string step_name();
 
@@ -58,12 +61,12 @@ private:
     Remarks& remarks_;
     Plan plan_;
     const Node* node_ = nullptr;
-    int position_ = 0;              ///< of the node in the graph
+    int position_ = 0;  ///< of the node in the graph
     bool epilogue_done_ = false;
-    std::vector<View> views_;       ///< by ValueId
-    std::vector<int> last_reader_;  ///< by ValueId: position of the last node that mentions it
+    std::vector<View> views_;                      ///< by ValueId
+    std::vector<int> last_reader_;                 ///< by ValueId: position of the last node that mentions it
     std::vector<std::vector<ValueId>> values_on_;  ///< by BufferId
-    std::string name_prefix_;       ///< the folder that all node names share
+    std::string name_prefix_;                      ///< the folder that all node names share
     std::unordered_set<std::string> step_names_;
 };
 

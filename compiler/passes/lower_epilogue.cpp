@@ -28,7 +28,9 @@ View with_rank(View view, std::size_t rank) {
 
 /// Sets the MemorySpecs of a spec from its operands, the last of which is dst.
 void describe_operands(StepSpecVariant& spec, const std::vector<View>& operands) {
-    const auto memory = [&](std::size_t i) { return operands.at(i).valid() ? memory_spec(operands[i]) : runtime::MemorySpec{}; };
+    const auto memory = [&](std::size_t i) {
+        return operands.at(i).valid() ? memory_spec(operands[i]) : runtime::MemorySpec{};
+    };
     if (auto* convolution = std::get_if<runtime::ConvolutionSpec>(&spec)) {
         convolution->src = memory(0);
         convolution->weights = memory(1);
@@ -65,8 +67,8 @@ bool runs_along(const View& view, const Dims& dims, std::size_t axis) {
     return true;
 }
 
-/// The operand xk of the epilogue as the second source of a binary post-op on dst, or an invalid view. Results of one shape
-/// but another rank (a vector as a matrix of one row) take only single elements and operands of dst's own shape.
+/// The operand xk of the epilogue as the second source of a binary post-op on dst, or an invalid view. Results of one
+/// shape but another rank (a vector as a matrix of one row) take only single elements and operands of dst's own shape.
 View binary_operand(const View& operand, const View& result, const View& dst, std::size_t channel_axis) {
     if (operand.dtype != dst.dtype || operand.dims.size() > result.dims.size()) return {};
     const std::size_t rank = dst.dims.size();
@@ -84,19 +86,61 @@ View binary_operand(const View& operand, const View& result, const View& dst, st
     return runs_along(view, dst.dims, channel_axis) && view.strides[channel_axis] == 1 ? view : View{};
 }
 
+/// A constant that is added first, along the channels, is a bias.
+void take_bias(std::vector<PostOpTerm>& terms, const std::vector<View>& sources, const Plan& plan, const View& dst,
+               std::size_t channel_axis, View& bias) {
+    if (bias.valid() || terms.empty()) return;
+    const PostOp& op = terms.front().op;
+    if (op.kind != PostOp::Kind::binary || op.binary != runtime::Binary::add) return;
+    const View& source = sources[static_cast<std::size_t>(terms.front().operand)];
+    if (!plan.buffer(source.buffer).constant || !runs_along(source, dst.dims, channel_axis)) return;
+    bias = reshape_view(source, {dst.dims[channel_axis]});
+    terms.erase(terms.begin());
+}
+
+/// Writes the terms to the spec, and their sources after the operands.
+void write_terms(const std::vector<PostOpTerm>& terms, const std::vector<View>& sources, runtime::Epilogue& epilogue,
+                 std::vector<View>& operands) {
+    for (const PostOpTerm& term : terms) {
+        PostOp op = term.op;
+        if (op.kind == PostOp::Kind::binary) {
+            const View& source = sources[static_cast<std::size_t>(term.operand)];
+            op.operand = memory_spec(source);
+            op.operand_index = static_cast<std::int32_t>(operands.size());
+            operands.push_back(source);
+        }
+        epilogue.ops[epilogue.count++] = op;
+    }
+}
+
 }  // namespace
 
 bool GraphLowering::may_overwrite(const View& residual, const View& dst, const std::vector<View>& others) const {
     const Buffer& buffer = plan_.buffer(residual.buffer);
     if (buffer.space != runtime::Space::arena || residual.offset != 0 || residual.dims != dst.dims) return false;
-    if (buffer.bytes != plan_.buffer(dst.buffer).bytes || residual.dtype != dst.dtype || residual.strides != dst.strides)
+    if (buffer.bytes != plan_.buffer(dst.buffer).bytes || residual.dtype != dst.dtype ||
+        residual.strides != dst.strides)
         return false;
     const auto& values = values_on_.at(static_cast<std::size_t>(residual.buffer));
-    const bool dies = std::all_of(values.begin(), values.end(), [&](ValueId id) {
-        return last_reader_[static_cast<std::size_t>(id)] <= position_;
-    });
+    const bool dies = std::all_of(values.begin(), values.end(),
+                                  [&](ValueId id) { return last_reader_[static_cast<std::size_t>(id)] <= position_; });
     return dies && !values.empty() &&
            std::count_if(others.begin(), others.end(), [&](const View& v) { return v.buffer == residual.buffer; }) == 0;
+}
+
+PostOpTerm* GraphLowering::term_to_sum(PostOps& covered, const std::vector<View>& xs, const std::vector<View>& sources,
+                                       const std::vector<View>& operands, const View& dst) const {
+    for (PostOpTerm& term : covered.terms) {
+        if (term.op.kind != PostOp::Kind::binary || term.op.binary != runtime::Binary::add) continue;
+        const auto mentions = std::count_if(covered.terms.begin(), covered.terms.end(),
+                                            [&](const PostOpTerm& other) { return other.operand == term.operand; });
+        if (mentions > 1 || (covered.rest && expr::uses(covered.rest, term.operand))) continue;
+        std::vector<View> others = operands;
+        for (std::size_t k = 1; k < xs.size(); ++k)
+            if (k != static_cast<std::size_t>(term.operand)) others.push_back(xs[k]);
+        if (may_overwrite(sources[static_cast<std::size_t>(term.operand)], dst, others)) return &term;
+    }
+    return nullptr;
 }
 
 void GraphLowering::add_with_epilogue(StepSpecVariant spec, std::vector<View> operands, std::size_t output,
@@ -110,62 +154,28 @@ void GraphLowering::add_with_epilogue(StepSpecVariant spec, std::vector<View> op
     View dst = result;
     if (const auto* matmul = std::get_if<runtime::MatMulSpec>(&spec); matmul != nullptr && matmul->dst.rank > 0)
         dst = reshape_view(result, Dims(matmul->dst.dims, matmul->dst.dims + matmul->dst.rank));
-    const std::size_t channel_axis = bias_axis(spec, dst.dims.size());
 
     PostOps covered{{}, has_epilogue ? node_->epilogue : nullptr};
     std::vector<View> sources(xs.size());
     if (has_epilogue && epilogue != nullptr && type.dtype == DataType::f32) {
+        const std::size_t channel_axis = bias_axis(spec, dst.dims.size());
         for (std::size_t k = 1; k < xs.size(); ++k) sources[k] = binary_operand(xs[k], result, dst, channel_axis);
         const auto readable = [&](int k) { return sources.at(static_cast<std::size_t>(k)).valid(); };
         covered = derive_post_ops(node_->epilogue, readable, runtime::max_post_ops);
+        take_bias(covered.terms, sources, plan_, dst, channel_axis, operands.at(2));
     }
-
-    // A constant that is added first, along the channels, is a bias.
-    if (!covered.terms.empty() && operands.size() > 2 && !operands[2].valid()) {
-        const PostOpTerm& first = covered.terms.front();
-        const View& source = sources[static_cast<std::size_t>(first.operand)];
-        if (first.op.kind == PostOp::Kind::binary && first.op.binary == runtime::Binary::add &&
-            plan_.buffer(source.buffer).constant && runs_along(source, dst.dims, channel_axis)) {
-            operands[2] = reshape_view(source, {dst.dims[channel_axis]});
-            covered.terms.erase(covered.terms.begin());
-        }
+    PostOpTerm* const sum = term_to_sum(covered, xs, sources, operands, dst);
+    if (sum != nullptr) {
+        sum->op.kind = PostOp::Kind::sum;
+        dst = sources[static_cast<std::size_t>(sum->operand)];
+        result = xs[static_cast<std::size_t>(sum->operand)];
     }
-
     const std::size_t dst_index = operands.size();
-    bool sums = false;
-    for (PostOpTerm& term : covered.terms) {
-        if (term.op.kind != PostOp::Kind::binary) continue;
-        const auto k = static_cast<std::size_t>(term.operand);
-        std::vector<View> others = operands;
-        for (std::size_t i = 1; i < xs.size(); ++i)
-            if (i != k) others.push_back(xs[i]);
-        const auto mentions = std::count_if(covered.terms.begin(), covered.terms.end(),
-                                            [&](const PostOpTerm& t) { return t.operand == term.operand; });
-        const bool only_here = mentions == 1 && !(covered.rest && expr::uses(covered.rest, term.operand));
-        if (sums || term.op.binary != runtime::Binary::add || !only_here || !may_overwrite(sources[k], dst, others)) continue;
-        sums = true;
-        term.op.kind = PostOp::Kind::sum;
-        dst = sources[k];
-        result = xs[k];
-    }
     operands.push_back(dst);
-
-    if (epilogue != nullptr) {
-        for (const PostOpTerm& term : covered.terms) {
-            PostOp op = term.op;
-            if (op.kind == PostOp::Kind::binary) {
-                const View& source = sources[static_cast<std::size_t>(term.operand)];
-                op.operand = memory_spec(source);
-                op.operand_index = static_cast<std::int32_t>(operands.size());
-                operands.push_back(source);
-            }
-            epilogue->ops[epilogue->count++] = op;
-        }
-    }
-    std::vector<View> described(operands.begin(), operands.begin() + static_cast<std::ptrdiff_t>(dst_index) + 1);
-    describe_operands(spec, described);
+    describe_operands(spec, operands);
+    if (epilogue != nullptr) write_terms(covered.terms, sources, *epilogue, operands);
     add(std::move(spec), operands, {dst_index});
-    if (sums) plan_.steps.back().operands[dst_index].read = true;
+    plan_.steps.back().operands[dst_index].read = sum != nullptr;
 
     if (!covered.rest) {
         set_output(output, result);

@@ -4,8 +4,8 @@
 //     b2 = buffer f32 1204224    becomes   b2 = buffer f32 1204224 arena+4816896
 //     b3 = buffer f32 4816896              b3 = buffer f32 4816896 arena+0          (b1 is dead when b3 is made)
 //
-// Greedy by size: the largest goes first, each into the tightest gap between those that live at the same time. A loop whose
-// operand dies there writes over it where every element depends on the one at its own place only.
+// Greedy by size: the largest goes first, each into the tightest gap between those that live at the same time. A loop
+// whose operand dies there writes over it where every element depends on the one at its own place only.
 #include <algorithm>
 #include <limits>
 

@@ -19,8 +19,7 @@ void pool_weights(Plan& plan) {
         const std::string_view key(reinterpret_cast<const char*>(bytes.data()), bytes.size());
         const auto [entry, is_new] = known.emplace(key, plan.weight_bytes);
         buffer.offset = entry->second;
-        if (is_new)
-            plan.weight_bytes += (buffer.bytes + memory_alignment - 1) / memory_alignment * memory_alignment;
+        if (is_new) plan.weight_bytes += (buffer.bytes + memory_alignment - 1) / memory_alignment * memory_alignment;
     }
 }
 

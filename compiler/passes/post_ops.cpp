@@ -13,8 +13,8 @@ using runtime::Eltwise;
 using runtime::PostOp;
 using Terms = std::vector<PostOpTerm>;
 
-/// How a composition is written; alpha, beta and the margin are expressions over the pattern's parameters. It holds only
-/// where the margin is not negative. What the algorithm gives is then multiplied by `scale`.
+/// How a composition is written; alpha, beta and the margin are expressions over the pattern's parameters. It holds
+/// only where the margin is not negative. What the algorithm gives is then multiplied by `scale`.
 struct Form {
     const char* pattern;
     Eltwise algorithm;
@@ -159,7 +159,8 @@ public:
             const auto match = expr::match(form.pattern, e);
             if (!match || value_of(form.margin, *match) < 0.0) continue;
             if (auto terms = cover(match->operands.at(0))) {
-                terms->push_back(eltwise_term(form.algorithm, value_of(form.alpha, *match), value_of(form.beta, *match)));
+                terms->push_back(
+                    eltwise_term(form.algorithm, value_of(form.alpha, *match), value_of(form.beta, *match)));
                 if (const double scale = value_of(form.scale, *match); scale != 1.0)
                     terms->push_back(eltwise_term(Eltwise::linear, scale, 0.0));
                 return terms;

@@ -25,8 +25,8 @@ struct PostOps {
     ExprPtr rest;  ///< what remains to be computed, x0 = the result after the terms; null if nothing does
 };
 
-/// Covers as much of `epilogue` (over x0 and operands xk) as it can with at most `limit` terms. `readable` says whether xk may be
-/// the operand of a binary post-op.
+/// Covers as much of `epilogue` (over x0 and operands xk) as it can with at most `limit` terms. `readable` says whether
+/// xk may be the operand of a binary post-op.
 PostOps derive_post_ops(const ExprPtr& epilogue, const std::function<bool(int)>& readable, std::size_t limit);
 
 }  // namespace igata

@@ -1,5 +1,5 @@
-// Orders the steps so that less memory is alive at once; dependencies hold. The order of the model stays unless the greedy
-// one, which always takes the ready step after which the least is alive, has a lower peak.
+// Orders the steps so that less memory is alive at once; dependencies hold. The order of the model stays unless the
+// greedy one, which always takes the ready step after which the least is alive, has a lower peak.
 //
 //     b1 = f(x); b2 = g(x); b3 = h(b1); b4 = h(b2)   becomes   b1 = f(x); b3 = h(b1); b2 = g(x); b4 = h(b2)
 //
@@ -82,9 +82,8 @@ std::vector<std::size_t> greedy_order(const Plan& plan) {
         if (dependencies.missing[i] == 0) ready.insert(i);
     std::vector<std::size_t> order;
     while (!ready.empty()) {
-        const std::size_t next = *std::min_element(ready.begin(), ready.end(), [&](std::size_t a, std::size_t b) {
-            return growth(a) < growth(b);
-        });
+        const std::size_t next = *std::min_element(ready.begin(), ready.end(),
+                                                   [&](std::size_t a, std::size_t b) { return growth(a) < growth(b); });
         ready.erase(next);
         order.push_back(next);
         for (const BufferId id : mentions[next]) {

@@ -1,6 +1,6 @@
-// What must hold of every Plan, whoever made it: operands lie inside their buffers, nothing is read before it is written,
-// constants and inputs are never written, no two buffers that live at once share bytes (but for a loop that runs in place),
-// and loops are well formed.
+// What must hold of every Plan, whoever made it: operands lie inside their buffers, nothing is read before it is
+// written, constants and inputs are never written, no two buffers that live at once share bytes (but for a loop that
+// runs in place), and loops are well formed.
 #include <algorithm>
 #include <set>
 #include <stdexcept>
@@ -38,8 +38,9 @@ private:
     static bool is_placed(const Buffer& buffer) { return buffer.space == Space::arena && buffer.offset >= 0; }
 
     [[noreturn]] void fail(const std::string& message) const {
-        throw std::logic_error(step_ == nullptr ? fmt::format("plan '{}': {}", plan_.name, message)
-                                                : fmt::format("plan '{}', step '{}': {}", plan_.name, step_->name, message));
+        throw std::logic_error(step_ == nullptr
+                                   ? fmt::format("plan '{}': {}", plan_.name, message)
+                                   : fmt::format("plan '{}', step '{}': {}", plan_.name, step_->name, message));
     }
 
     void check_buffers() {
@@ -79,7 +80,8 @@ private:
         if (expr::operand_count(loop.body) > static_cast<int>(types.size())) fail("the body reads an operand too many");
         if (loop.reduce) {
             if (loop.reduced.size() != loop.extents.size()) fail("the reduced dims do not fit the loop's rank");
-            if (!std::is_sorted(loop.reduced.begin(), loop.reduced.end())) fail("a reduced dim comes before a kept one");
+            if (!std::is_sorted(loop.reduced.begin(), loop.reduced.end()))
+                fail("a reduced dim comes before a kept one");
             if (loop.accumulator == DataType::undefined) fail("the reduction has no accumulator type");
             return;
         }
@@ -128,12 +130,14 @@ private:
         for (std::size_t a = 0; a < lives.size(); ++a) {
             if (!lives[a].used()) continue;
             const Buffer& first = plan_.buffers[a];
-            if (first.offset < 0 || first.offset % memory_alignment != 0 || first.offset + first.bytes > plan_.arena_bytes)
+            if (first.offset < 0 || first.offset % memory_alignment != 0 ||
+                first.offset + first.bytes > plan_.arena_bytes)
                 fail(fmt::format("buffer '{}' has no proper place in the arena", first.name));
             for (std::size_t b = a + 1; b < lives.size(); ++b) {
                 const Buffer& second = plan_.buffers[b];
                 if (!lives[b].used() || !lives[a].overlaps(lives[b])) continue;
-                const bool apart = first.offset + first.bytes <= second.offset || second.offset + second.bytes <= first.offset;
+                const bool apart =
+                    first.offset + first.bytes <= second.offset || second.offset + second.bytes <= first.offset;
                 if (!apart && !in_place(a, b, lives) && !in_place(b, a, lives))
                     fail(fmt::format("buffers '{}' and '{}' overlap while both are alive", first.name, second.name));
             }

@@ -19,7 +19,8 @@ Plan plan_of(const std::filesystem::path& file, Remarks& remarks) {
 
 bool is_copy(const Loop& loop) { return !loop.reduce && loop.body->op == ExprOp::operand; }
 bool mentions(const ExprPtr& e, ExprOp op) {
-    return e->op == op || std::any_of(e->args.begin(), e->args.end(), [&](const ExprPtr& arg) { return mentions(arg, op); });
+    return e->op == op ||
+           std::any_of(e->args.begin(), e->args.end(), [&](const ExprPtr& arg) { return mentions(arg, op); });
 }
 
 void check_efficientnet_b0(const std::string& folder) {

@@ -11,7 +11,8 @@ TEST_CASE("lower: a convolution reads an NHWC input through its Transpose, and w
   t = Transpose(x) {perm=[0,3,1,2]}
   c = Conv(t, w)
   y = Transpose(c) {perm=[0,2,3,1]}
-})", remarks);
+})",
+                              remarks);
     CHECK(steps_of(plan) ==
           "convolution c src=in0:f32[1,3,8,8]@nhwc weights=w1:f32[4,3,1,1] dst=out0:f32[1,4,8,8]@nhwc\n");
     for (const Remark& remark : remarks.all()) CHECK(remark.pass != "lower");
@@ -25,7 +26,8 @@ TEST_CASE("lower: an NCHW input of a convolution is reordered once, with a remar
   p = GlobalAveragePool(c)
   y = Reshape(p, s)
   s = constant i64[2] {1,2}
-})", remarks);
+})",
+                              remarks);
     CHECK(plan.steps.size() == 3);
     CHECK(remarks.all().size() == 1);
 }
@@ -37,18 +39,21 @@ TEST_CASE("lower: an elementwise step before a convolution writes the order that
   c = Conv(a, w)
   y = GlobalMaxPool(c)
 })");
-    CHECK(steps_of(plan).starts_with("loop a [64,3] x0=in0:f32(1,64) dst=b1:f32(3,1) {max(x0, 0)}\n"
-                                     "convolution c src=b1:f32[1,3,8,8]@nhwc"));
+    CHECK(
+        steps_of(plan).starts_with("loop a [64,3] x0=in0:f32(1,64) dst=b1:f32(3,1) {max(x0, 0)}\n"
+                                   "convolution c src=b1:f32[1,3,8,8]@nhwc"));
 }
 
 TEST_CASE("lower: epilogues become post-ops") {
     const auto epilogue_of = [](const std::string& epilogue, const std::string& operands = "") {
-        const std::string steps = steps_of(lowered(std::string(R"(graph g (x: f32[1,2,4,4], q: f32[1,4,4,2], s: f32[1,2,1,1], r: f32[1,2,4,4]) -> (y) {
+        const std::string steps = steps_of(
+            lowered(std::string(R"(graph g (x: f32[1,2,4,4], q: f32[1,4,4,2], s: f32[1,2,1,1], r: f32[1,2,4,4]) -> (y) {
   w = constant f32[2,2,1,1] {1,2,3,4}
   k = constant f32[2,1,1] {5,6}
   u = Map(q) => max(x0, 0)
   v = Transpose(u) {perm=[0,3,1,2]}
-  c = Conv(x, w)") + (operands.empty() ? "" : " | " + operands) + ") => " + epilogue + R"(
+  c = Conv(x, w)") + (operands.empty() ? "" : " | " + operands) +
+                    ") => " + epilogue + R"(
   y = GlobalMaxPool(c)
 })"));
         const std::size_t begin = steps.find("convolution");
@@ -102,7 +107,7 @@ TEST_CASE("lower: a constant added first is the bias") {
   c = Conv(t, w | k) => max(x0 + x1, 0)
   y = Transpose(c) {perm=[0,2,3,1]}
 })")) == "convolution c src=in0:f32[1,2,4,4]@nhwc weights=w1:f32[2,2,1,1] bias=w2:f32[2] dst=out0:f32[1,2,4,4]@nhwc "
-        "epilogue=[relu]\n");
+         "epilogue=[relu]\n");
 }
 
 TEST_CASE("lower: a residual is overwritten only where it dies") {
@@ -118,7 +123,8 @@ TEST_CASE("lower: a residual is overwritten only where it dies") {
     };
     CHECK(steps("", "y").find("dst=out0:f32[1,2,4,4]@nhwc epilogue=[sum]") != std::string::npos);
     // Read again later.
-    CHECK(steps("  d = Conv(a, w)\n  z = Transpose(d) {perm=[0,2,3,1]}\n", "y, z").find("epilogue=[add(") != std::string::npos);
+    CHECK(steps("  d = Conv(a, w)\n  z = Transpose(d) {perm=[0,2,3,1]}\n", "y, z").find("epilogue=[add(") !=
+          std::string::npos);
     // Wanted by the caller.
     CHECK(steps("  z = Transpose(a) {perm=[0,2,3,1]}\n", "y, z").find("epilogue=[add(") != std::string::npos);
     // The convolution reads it itself.
@@ -128,7 +134,8 @@ TEST_CASE("lower: a residual is overwritten only where it dies") {
   a = Conv(t, w)
   b = Conv(a, w | a) => x0 + x1
   y = Transpose(b) {perm=[0,2,3,1]}
-})")).find("sum") == std::string::npos);
+})"))
+              .find("sum") == std::string::npos);
     // The caller's own memory.
     CHECK(steps_of(lowered(R"(graph g (x: f32[1,4,4,2]) -> (y) {
   w = constant f32[2,2,1,1] {1,2,3,4}
@@ -136,7 +143,8 @@ TEST_CASE("lower: a residual is overwritten only where it dies") {
   a = Conv(t, w)
   b = Conv(a, w | t) => x0 + x1
   y = Transpose(b) {perm=[0,2,3,1]}
-})")).find("sum") == std::string::npos);
+})"))
+              .find("sum") == std::string::npos);
 }
 
 TEST_CASE("lower: outputs that are inputs, constants or shared are copied") {
@@ -144,7 +152,8 @@ TEST_CASE("lower: outputs that are inputs, constants or shared are copied") {
     const Plan plan = lowered(R"(graph g (x: f32[2,3]) -> (a = x, b = k, c = y, d = y) {
   k = constant f32[2] {1,2}
   y = Map(x) => max(x0, 0)
-})", remarks);
+})",
+                              remarks);
     CHECK(plan.steps.size() == 4);
     CHECK(plan.outputs.size() == 4);
     CHECK(remarks.all().size() == 3);
@@ -155,13 +164,15 @@ TEST_CASE("lower: reshapes are views where strides allow") {
   s = constant i64[2] {6,4}
   a = Map(x) => max(x0, 0)
   y = Reshape(a, s)
-})").steps.size() == 1);
+})")
+              .steps.size() == 1);
     // A transposed matrix cannot be flattened in place.
     CHECK(lowered(R"(graph g (x: f32[2,3]) -> (y) {
   s = constant i64[1] {6}
   a = Transpose(x) {perm=[1,0]}
   y = Reshape(a, s)
-})").steps.size() == 1);
+})")
+              .steps.size() == 1);
 }
 
 TEST_CASE("lower: a batch left open makes a batched plan") {
@@ -176,9 +187,13 @@ TEST_CASE("lower: a batch left open makes a batched plan") {
 
 TEST_CASE("lower: a plan is batched only where no node mixes the items") {
     const auto batched = [](const std::string& nodes) {
-        return lowered("graph g (x: f32[N,3,4]) -> (y: [M,?,?]) {\n  w = constant f32[4,4] {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16}\n"
-                       "  zero = constant i64[1] {0}\n  one = constant i64[1] {1}\n  flat = constant i64[3] {1,1,-1}\n  keep = constant i64[3] {0,4,3}\n" +
-                       nodes + "}").batched;
+        return lowered(
+                   "graph g (x: f32[N,3,4]) -> (y: [M,?,?]) {\n  w = constant f32[4,4] "
+                   "{1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16}\n"
+                   "  zero = constant i64[1] {0}\n  one = constant i64[1] {1}\n  flat = constant i64[3] {1,1,-1}\n  "
+                   "keep = constant i64[3] {0,4,3}\n" +
+                   nodes + "}")
+            .batched;
     };
     CHECK(batched("  y = MatMul(x, w)\n"));
     CHECK(batched("  y = Softmax(x) {axis=1}\n"));
@@ -188,8 +203,10 @@ TEST_CASE("lower: a plan is batched only where no node mixes the items") {
     CHECK_FALSE(batched("  m = ReduceMean(x, zero)\n  y = Sub(x, m)\n"));
     CHECK(batched("  y = Reshape(x, keep)\n"));
     CHECK(batched("  t = Transpose(x) {perm=[1,0,2]}\n  s = Softmax(t) {axis=0}\n  y = Transpose(s) {perm=[1,0,2]}\n"));
-    CHECK_FALSE(batched("  t = Transpose(x) {perm=[1,0,2]}\n  s = Softmax(t) {axis=1}\n  y = Transpose(s) {perm=[1,0,2]}\n"));
+    CHECK_FALSE(
+        batched("  t = Transpose(x) {perm=[1,0,2]}\n  s = Softmax(t) {axis=1}\n  y = Transpose(s) {perm=[1,0,2]}\n"));
     CHECK_FALSE(batched("  t = Transpose(x) {perm=[2,1,0]}\n  m = ReduceMax(t, one)\n  y = Mul(m, x)\n"));
-    CHECK_FALSE(batched("  t = Transpose(x) {perm=[1,0,2]}\n  u = Transpose(x) {perm=[1,2,0]}\n  m = MatMul(t, u)\n"
-                        "  y = Transpose(m) {perm=[1,2,0]}\n"));
+    CHECK_FALSE(
+        batched("  t = Transpose(x) {perm=[1,0,2]}\n  u = Transpose(x) {perm=[1,2,0]}\n  m = MatMul(t, u)\n"
+                "  y = Transpose(m) {perm=[1,2,0]}\n"));
 }

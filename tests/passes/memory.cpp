@@ -86,7 +86,8 @@ TEST_CASE("plan_memory and schedule hold on random plans, and scheduling never r
         for (int i = 0; i < count; ++i) {
             sizes.push_back(random() % 3 == 0 ? 64 : 1 + static_cast<int>(random() % 500));
             std::vector<int> from;
-            for (int k = static_cast<int>(random() % 3); i > 0 && k > 0; --k) from.push_back(static_cast<int>(random()) & 0xffff);
+            for (int k = static_cast<int>(random() % 3); i > 0 && k > 0; --k)
+                from.push_back(static_cast<int>(random()) & 0xffff);
             for (int& id : from) id %= i;
             std::erase_if(from, [&](int id) {
                 return sizes[static_cast<std::size_t>(id)] != sizes.back() && sizes[static_cast<std::size_t>(id)] < 1;

@@ -27,7 +27,8 @@ std::vector<Tensor> run_plan(Graph graph, std::uint32_t seed, bool fuse) {
 /// A random expression over x0 and the operands x1 to xn, of what activations are made of.
 std::string random_expression(std::mt19937& random, int depth, int operands) {
     const auto pick = [&](std::uint32_t count) { return random() % count; };
-    const std::string leaf = pick(3) != 0 || operands == 0 ? "x0" : "x" + std::to_string(1 + pick(static_cast<std::uint32_t>(operands)));
+    const std::string leaf =
+        pick(3) != 0 || operands == 0 ? "x0" : "x" + std::to_string(1 + pick(static_cast<std::uint32_t>(operands)));
     if (depth == 0) return leaf;
     const std::string a = random_expression(random, depth - 1, operands);
     const auto b = [&] { return pick(2) == 0 ? leaf : random_expression(random, depth - 1, operands); };
@@ -84,7 +85,8 @@ TEST_CASE("random epilogues compute the same as plans") {
   t = Transpose(x) {perm=[0,3,1,2]}
   a = Conv(t, w)
   b = Conv(t, w) => tanh(x0)
-  d = Conv(b, v | a, b, z, k) => )" + body + R"(
+  d = Conv(b, v | a, b, z, k) => )" +
+                                  body + R"(
   y = Map(d, b) => x0 + x1
 })");
         bind_dims(graph, {}, remarks);

@@ -29,7 +29,9 @@ TEST_CASE("a plan prints as it was written") {
 }
 
 TEST_CASE("mistakes in a plan's text are reported where they are") {
-    const auto parse = [](const std::string& lines) { return parse_plan("plan p arena=0 weights=0 {\n" + lines + "\n}"); };
+    const auto parse = [](const std::string& lines) {
+        return parse_plan("plan p arena=0 weights=0 {\n" + lines + "\n}");
+    };
     CHECK_THROWS_WITH(parse("  dance x"), "line 2, column 3: unknown kind of step 'dance'");
     CHECK_THROWS_WITH(parse("  softmax s src=b:f32[1]"), "line 2, column 17: unknown buffer 'b'");
     CHECK_THROWS_WITH(parse("  b = buffer f32 4\n  b = buffer f32 4"), "line 4, column 1: buffer 'b' is defined twice");
