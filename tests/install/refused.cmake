@@ -18,3 +18,8 @@ expect_refusal("igata_add_predictor(p): PRECISION bf16 is not supported, only f3
 expect_refusal("igata_add_predictor(p-q): 'p-q' is no C++ identifier: pass another NAME" p-q MODEL ${model})
 expect_refusal("igata_add_predictor(p): BIND takes <dim>=<value>, not 'N'" p MODEL ${model} BIND N)
 expect_refusal("igata_add_predictor(p): no such folder: ${WORK}/none" p MODEL ${model} TEST_DATA ${WORK}/none)
+
+# What only the compiler can tell comes when building, and the compiler's own message is seen.
+run(COMMAND ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/refused -B ${WORK}/unbound -DCMAKE_PREFIX_PATH=${prefix}
+    "-DCALL=p;MODEL;${MODELS}/open_width.onnx")
+run(COMMAND ${CMAKE_COMMAND} --build ${WORK}/unbound FAILS_WITH "--bind W=")
