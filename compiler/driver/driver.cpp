@@ -105,8 +105,10 @@ void write_files(const fs::path& folder, const std::vector<std::pair<std::string
     fs::create_directories(folder, error);
     if (error) throw BadInput(fmt::format("{}: cannot be made ({})", folder.string(), error.message()));
     std::vector<fs::path> temporaries;
+    std::vector<fs::path> placed;
     const auto give_up = [&](const std::string& name, const std::string& why) {
-        for (const fs::path& temporary : temporaries) fs::remove(temporary, error);
+        for (const auto* written : {&temporaries, &placed})
+            for (const fs::path& path : *written) fs::remove(path, error);
         throw BadInput(fmt::format("{}: cannot be written ({})", (folder / name).string(), why));
     };
     for (const auto& [name, text] : files) {
@@ -119,6 +121,7 @@ void write_files(const fs::path& folder, const std::vector<std::pair<std::string
     for (std::size_t i = 0; i < files.size(); ++i) {
         fs::rename(temporaries[i], folder / files[i].first, error);
         if (error) give_up(files[i].first, error.message());
+        placed.push_back(folder / files[i].first);
     }
 }
 
