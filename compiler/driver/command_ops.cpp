@@ -38,7 +38,7 @@ nlohmann::ordered_json to_json(const OpDef& op) {
 ExitCode command_ops(bool json) {
     std::vector<const OpDef*> ops;
     for (const OpDef& op : Registry::instance().all())
-        if (op.name != "Map") ops.push_back(&op);  // our own, never in a model
+        if (!op.is_internal) ops.push_back(&op);
     std::sort(ops.begin(), ops.end(), [](const OpDef* a, const OpDef* b) { return a->name < b->name; });
     if (json) {
         nlohmann::ordered_json all = nlohmann::json::array();

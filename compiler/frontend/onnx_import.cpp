@@ -225,7 +225,8 @@ private:
             op->raise(graph_, current);
         }
         for (Node& node : graph_.nodes)  // what raise put in is of the newest form
-            if (const OpDef* op = Registry::instance().find(node.op); node.version == 0 && op != nullptr) node.version = op->newest;
+            if (const OpDef* op = Registry::instance().find(node.op); node.version == 0 && op != nullptr && !op->is_internal)
+                node.version = op->newest;
     }
 
     const Model& model_;

@@ -136,7 +136,6 @@ void raise_axis(Graph& graph, NodeIt node) {
         Node align;
         align.op = "AlignAxis";
         align.name = node->name;
-        align.version = node->version;
         align.inputs = {node->inputs[1], node->inputs[0]};
         align.attrs["axis"] = node->attrs.get_int("axis", 1);
         const std::string name = graph.value(node->inputs[1]).name + "_aligned";
@@ -164,7 +163,7 @@ OpDef align_axis_op() {
         else c.set_output(0, {c.dtype(0), dims});
     };
     op.eval = [](EvalContext& c) { c.set_output(0, c.input(0).reshaped(c.output_type(0).dims)); };
-    op.note = "internal: the broadcasting of opsets before 7";
+    op.is_internal = true;
     return op;
 }
 

@@ -128,10 +128,10 @@ void lower_elementwise(LowerContext& context) {
 void register_map(Registry& registry) {
     OpDef map;
     map.name = "Map";
+    map.is_internal = true;
     map.max_inputs = -1;
     map.min_inputs = 0;
     map.expression = [](const Graph&, const Node& node) { return node.epilogue; };
-    map.note = "internal: one expression over broadcast inputs";
     registry.add(std::move(map));
 }
 

@@ -211,6 +211,8 @@ struct OpDef {
     bool takes_epilogue = false;
     /// Running it twice may give two results (random numbers): never folded, never merged with its like.
     bool is_random = false;
+    /// Never in a model: made by `raise` or a pass, with version 0.
+    bool is_internal = false;
     std::vector<Rule> rules;
     SampleFn sample = nullptr;
     Tolerance tolerance;

@@ -12,6 +12,8 @@ namespace igata {
 
 namespace {
 
+constexpr std::int64_t most_pad = std::int64_t{1} << 24;
+
 struct Run {
     std::int64_t target, count, source, step;
 };
@@ -21,31 +23,36 @@ struct Padding {
     std::vector<std::vector<Run>> runs;  ///< per axis
 };
 
-/// The source index that shows at position `i` relative to the source's first element; -1 for the constant.
+/// The source index that shows at position `i` relative to the source's first element.
 std::int64_t source_index(std::int64_t i, std::int64_t dim, const std::string& mode) {
     if (i >= 0 && i < dim) return i;
-    if (mode == "constant") return -1;
     if (mode == "edge") return std::clamp<std::int64_t>(i, 0, dim - 1);
     const std::int64_t period = mode == "wrap" ? dim : std::max<std::int64_t>(2 * (dim - 1), 1);
     const std::int64_t place = (i % period + period) % period;
     return place < dim ? place : period - place;
 }
 
-std::vector<Run> axis_runs(std::int64_t dim, std::int64_t begin, std::int64_t result, const std::string& mode) {
-    std::vector<Run> runs;
-    for (std::int64_t i = 0; i < result; ++i) {
-        const std::int64_t source = source_index(i - begin, dim, mode);
-        if (source < 0) continue;
-        Run* last = runs.empty() ? nullptr : &runs.back();
-        if (last != nullptr && last->target + last->count == i) {
-            if (last->count == 1 && std::abs(source - last->source) <= 1) last->step = source - last->source;
-            if (last->source + last->count * last->step == source) {
-                ++last->count;
-                continue;
-            }
+/// Adds position `i`, which shows `source`, to the last run if it continues it.
+void append(std::vector<Run>& runs, std::int64_t i, std::int64_t source) {
+    Run* last = runs.empty() ? nullptr : &runs.back();
+    if (last != nullptr && last->target + last->count == i) {
+        if (last->count == 1 && std::abs(source - last->source) <= 1) last->step = source - last->source;
+        if (last->source + last->count * last->step == source) {
+            ++last->count;
+            return;
         }
-        runs.push_back({i, 1, source, 1});
     }
+    runs.push_back({i, 1, source, 1});
+}
+
+std::vector<Run> axis_runs(std::int64_t dim, std::int64_t begin, std::int64_t result, const std::string& mode) {
+    const std::int64_t first = std::clamp<std::int64_t>(begin, 0, result);  // where the source itself shows
+    const std::int64_t end = std::clamp<std::int64_t>(begin + dim, first, result);
+    if (mode == "constant") return end > first ? std::vector<Run>{{first, end - first, first - begin, 1}} : std::vector<Run>{};
+    std::vector<Run> runs;
+    for (std::int64_t i = 0; i < first; ++i) append(runs, i, source_index(i - begin, dim, mode));
+    if (end > first) runs.push_back({first, end - first, first - begin, 1});
+    for (std::int64_t i = end; i < result; ++i) append(runs, i, source_index(i - begin, dim, mode));
     return runs;
 }
 
@@ -63,6 +70,9 @@ Padding resolve_padding(const Context& c) {
         throw std::invalid_argument(fmt::format("pads {} for {} axes", to_string(pads), axes.size()));
     Padding padding{dims, {}};
     Dims begins(dims.size(), 0);
+    for (const std::int64_t pad : pads)
+        if (pad > most_pad || pad < -most_pad)
+            throw std::invalid_argument(fmt::format("pads {} are too large", to_string(pads)));
     for (std::size_t i = 0; i < axes.size(); ++i) {
         begins[as_index(axes[i])] = pads[i];
         padding.dims[as_index(axes[i])] += pads[i] + pads[i + axes.size()];

@@ -82,6 +82,16 @@ void check_node(const OpDef& op, const InferContext& context) {
     }
 }
 
+/// Later passes multiply dims without a second thought.
+void check_size(const InferContext& context, const ValueType& type) {
+    constexpr std::int64_t most_elements = std::int64_t{1} << 42;
+    std::int64_t count = 1;
+    for (const std::int64_t dim : type.dims) {
+        if (dim < 0 || dim > most_elements / count) context.fail(fmt::format("its result {} is too large", to_string(type)));
+        count *= std::max<std::int64_t>(dim, 1);
+    }
+}
+
 /// Runs `infer`; whatever it finds wrong becomes a BadInput that names the node.
 void run_infer(const OpDef& op, InferContext& context) {
     check_node(op, context);
@@ -90,6 +100,7 @@ void run_infer(const OpDef& op, InferContext& context) {
     } catch (const std::invalid_argument& error) {
         context.fail(error.what());
     }
+    for (const ValueType& type : context.outputs()) check_size(context, type);
 }
 
 std::vector<ValueType> output_types(const Graph& graph, const Node& node, const OpDef& op) {

@@ -1,4 +1,5 @@
 // What holds for every Graph after every pass: order, arity, unique producers, types, epilogues.
+#include <algorithm>
 #include <set>
 #include <stdexcept>
 
@@ -53,9 +54,14 @@ private:
         if (id < 0 || static_cast<std::size_t>(id) >= graph_.value_count()) fail(fmt::format("{} is no value", what));
     }
 
+    bool is_typed() const {
+        return std::all_of(node_->outputs.begin(), node_->outputs.end(),
+                           [&](ValueId id) { return id == no_value || graph_.value(id).type.known(); });
+    }
+
     void check_arity() const {
         const OpDef* op = Registry::instance().find(node_->op);
-        if (op == nullptr) return;
+        if (op == nullptr || !is_typed()) return;  // before infer_types it is the model's fault, which infer_node tells
         const auto check = [&](std::size_t count, int least, int most, const char* what) {
             if (static_cast<int>(count) < least || (most >= 0 && static_cast<int>(count) > most))
                 fail(fmt::format("has {} {}", count, what));

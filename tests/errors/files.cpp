@@ -28,10 +28,12 @@ TEST_CASE("unknown operators are listed all at once, with exit code 3") {
     add_node(model, "Frobnicate", {"x"}, {"a"}, "block1/frob");
     add_node(model, "Frobnicate", {"a"}, {"b"});
     add_node(model, "Gelu", {"b"}, {"c"}, "act").set_domain("com.example");
+    add_node(model, "Map", {"c"}, {"d"}, "ours");
     folder.write("m.onnx", model.SerializeAsString());
     const Outcome expected = fails(3,
                                    "m.onnx: not supported:\n"
                                    "  Frobnicate (opset 17): 'block1/frob', 'b'\n"
+                                   "  Map (opset 17): 'ours'\n"
                                    "  com.example.Gelu (opset 2): 'act'\n"
                                    "`igata ops` lists the operators that are.");
     CHECK(run_igata(folder, "check m.onnx") == expected);
