@@ -26,7 +26,8 @@ struct Flags {
     bool json = false;
 };
 
-const CLI::Validator not_negative([](std::string& text) { return text.starts_with('-') ? text + " is negative" : ""; }, "");
+const CLI::Validator not_negative([](std::string& text) { return text.starts_with('-') ? text + " is negative" : ""; },
+                                  "");
 
 CLI::App* command(CLI::App& app, const char* name, const char* what, const char* examples) {
     CLI::App* sub = app.add_subcommand(name, what);
@@ -48,8 +49,11 @@ void add_remarks(CLI::App* sub, PipelineFlags& flags) {
 
 void add_pipeline(CLI::App* sub, PipelineFlags& flags) {
     sub->add_option("--print-after", flags.print_after, "print the model after these passes, or after all")
-        ->type_name("PASS|all")->delimiter(',')->allow_extra_args(false);
-    sub->add_option("--stop-after", flags.stop_after, "run no pass after this one, and write nothing")->type_name("PASS");
+        ->type_name("PASS|all")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    sub->add_option("--stop-after", flags.stop_after, "run no pass after this one, and write nothing")
+        ->type_name("PASS");
     sub->add_flag("--time-passes", flags.time_passes, "print how long each pass took");
     sub->add_option("--bisect", flags.bisect, "apply only the first N rewrites")->type_name("N")->check(not_negative);
     add_remarks(sub, flags);
@@ -58,14 +62,17 @@ void add_pipeline(CLI::App* sub, PipelineFlags& flags) {
 void add_engine(CLI::App* sub, EngineKind& engine, double& rtol, double& atol) {
     sub->add_option_function<std::string>(
            "--engine", [&engine](const std::string& name) { engine = engines.at(name); },
-           "generated (compiled C++, the default), plan (the same steps in this process) or interpreter (the reference)")
-        ->check(CLI::IsMember({"generated", "plan", "interpreter"}).description(""))->type_name("ENGINE");
+           "generated (compiled C++, the default), plan (the same steps in this process) or interpreter (the "
+           "reference)")
+        ->check(CLI::IsMember({"generated", "plan", "interpreter"}).description(""))
+        ->type_name("ENGINE");
     sub->add_option("--rtol", rtol, "relative tolerance")->capture_default_str()->check(not_negative)->type_name("R");
     sub->add_option("--atol", atol, "absolute tolerance")->capture_default_str()->check(not_negative)->type_name("A");
 }
 
 constexpr const char* bind_one = "the value of a dim that the model leaves open: its symbol, or INPUT:AXIS";
-constexpr const char* bind_many = "values of a dim that the model leaves open, a plan for each: its symbol, or INPUT:AXIS";
+constexpr const char* bind_many =
+    "values of a dim that the model leaves open, a plan for each: its symbol, or INPUT:AXIS";
 
 void add_compile(CLI::App& app, CompileFlags& flags) {
     CLI::App* sub = command(app, "compile", "Cast a model into C++",
@@ -75,9 +82,12 @@ void add_compile(CLI::App& app, CompileFlags& flags) {
     sub->add_option("-o,--output", flags.folder, "the folder to write to")->required()->type_name("DIR");
     sub->add_option("--name", flags.name, "name of the files and of the C++ namespace; default: the model file's")
         ->type_name("NAME");
-    sub->add_option("--weights", flags.weights, "where they go: literal (into the .cpp), incbin (a .bin beside it, read by the "
-                                                "assembler) or file (a .bin mapped at run time)")
-        ->check(CLI::IsMember({"literal", "incbin", "file"}).description(""))->capture_default_str()->type_name("FORM");
+    sub->add_option("--weights", flags.weights,
+                    "where they go: literal (into the .cpp), incbin (a .bin beside it, read by the "
+                    "assembler) or file (a .bin mapped at run time)")
+        ->check(CLI::IsMember({"literal", "incbin", "file"}).description(""))
+        ->capture_default_str()
+        ->type_name("FORM");
     add_bind(sub, flags.pipeline, bind_many);
     add_pipeline(sub, flags.pipeline);
 }
@@ -87,7 +97,8 @@ void add_check(CLI::App& app, CheckFlags& flags) {
                             "  igata check model.onnx\n"
                             "  igata check model.onnx --passes --bind N=1\n");
     add_model(sub, flags.model);
-    sub->add_flag("--passes", flags.passes, "run the interpreter after every pass and name the first that changes a result");
+    sub->add_flag("--passes", flags.passes,
+                  "run the interpreter after every pass and name the first that changes a result");
     add_bind(sub, flags.pipeline, bind_one);
     add_pipeline(sub, flags.pipeline);
 }
@@ -98,15 +109,19 @@ void add_run(CLI::App& app, RunFlags& flags) {
                             "  igata run model.onnx --input a=a.npy --input b=b.npy --output sum=sum.npy\n");
     add_model(sub, flags.model);
     sub->add_option("--input", flags.inputs, "a tensor for an input; NAME= may be left out if there is but one")
-        ->type_name("[NAME=]FILE.npy")->allow_extra_args(false);
-    sub->add_option("--output", flags.outputs, "where to write an output")->type_name("[NAME=]FILE.npy")->allow_extra_args(false);
+        ->type_name("[NAME=]FILE.npy")
+        ->allow_extra_args(false);
+    sub->add_option("--output", flags.outputs, "where to write an output")
+        ->type_name("[NAME=]FILE.npy")
+        ->allow_extra_args(false);
     add_remarks(sub, flags.pipeline);
 }
 
 void add_verify(CLI::App& app, VerifyFlags& flags) {
-    CLI::App* sub = command(app, "verify", "Replay recorded tensors (test_data_set_*) and compare: exit code 1 beyond tolerance",
-                            "  igata verify model.onnx --data .\n"
-                            "  igata verify model.onnx --data . --engine interpreter --atol 2e-5\n");
+    CLI::App* sub =
+        command(app, "verify", "Replay recorded tensors (test_data_set_*) and compare: exit code 1 beyond tolerance",
+                "  igata verify model.onnx --data .\n"
+                "  igata verify model.onnx --data . --engine interpreter --atol 2e-5\n");
     add_model(sub, flags.model);
     sub->add_option("--data", flags.data, "the folder that holds test_data_set_*")->required()->type_name("DIR");
     add_engine(sub, flags.engine, flags.rtol, flags.atol);
@@ -161,8 +176,9 @@ int main(int argc, char** argv) {
     CLI::App app("Igata casts ONNX models into C++ that calls oneDNN.", "igata");
     app.set_version_flag("--version", "igata " IGATA_VERSION);
     app.require_subcommand(1);
-    app.footer("Exit codes: 0 fine, 1 mismatch, 2 usage, 3 unsupported, 4 bad model or file.\n"
-               "`igata COMMAND --help` shows a command's options and examples.");
+    app.footer(
+        "Exit codes: 0 fine, 1 mismatch, 2 usage, 3 unsupported, 4 bad model or file.\n"
+        "`igata COMMAND --help` shows a command's options and examples.");
     app.failure_message([](const CLI::App* failed, const CLI::Error& error) {
         const auto commands = failed->get_subcommands();
         const std::string name = commands.empty() ? "igata" : "igata " + commands.front()->get_name();

@@ -70,8 +70,8 @@ inline onnx::NodeProto& add_node(onnx::ModelProto& model, const std::string& op,
     return node;
 }
 
-inline onnx::TensorProto& add_floats(onnx::ModelProto& model, const std::string& name, const std::vector<std::int64_t>& dims,
-                                     const std::vector<float>& values) {
+inline onnx::TensorProto& add_floats(onnx::ModelProto& model, const std::string& name,
+                                     const std::vector<std::int64_t>& dims, const std::vector<float>& values) {
     onnx::TensorProto& tensor = *model.mutable_graph()->add_initializer();
     tensor.set_name(name);
     tensor.set_data_type(onnx::TensorProto::FLOAT);

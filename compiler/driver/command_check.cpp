@@ -44,11 +44,11 @@ public:
             const Difference difference = compare(results[i], expected_[i], {1e-3, 1e-3 * magnitude(expected_[i])});
             largest = std::max(largest, difference.absolute);
             if (difference.fine() || !culprit_.empty()) continue;
-            culprit_ = fmt::format("{} changed output '{}': {}", pass, graph.outputs[i].name,
-                                   difference.wrong.empty()
-                                       ? fmt::format("largest error {:.3g} absolute, {:.3g} relative", difference.absolute,
-                                                     difference.relative)
-                                       : difference.wrong);
+            culprit_ =
+                fmt::format("{} changed output '{}': {}", pass, graph.outputs[i].name,
+                            difference.wrong.empty() ? fmt::format("largest error {:.3g} absolute, {:.3g} relative",
+                                                                   difference.absolute, difference.relative)
+                                                     : difference.wrong);
         }
         fmt::print("{:<18} largest error {:.3g}\n", pass, largest);
     }
@@ -82,7 +82,8 @@ ExitCode command_check(const CheckFlags& flags) {
     if (flags.passes) {
         PipelineFlags pipeline = flags.pipeline;
         pipeline.after = [&](const std::string& pass, const Graph& now) { checker.after(pass, now); };
-        (void)run_pipeline(flags.model, std::move(graph), pipeline, parse_single_bindings(flags.pipeline.bind), remarks);
+        (void)run_pipeline(flags.model, std::move(graph), pipeline, parse_single_bindings(flags.pipeline.bind),
+                           remarks);
     }
     print_remarks(flags.pipeline, remarks);
     if (!checker.culprit().empty()) {

@@ -24,7 +24,8 @@ std::vector<fs::path> find_cases(const fs::path& root, const std::string& filter
     for (const auto& entry : fs::recursive_directory_iterator(root)) {
         if (entry.path().filename() != "model.onnx") continue;
         const fs::path folder = entry.path().parent_path();
-        if (folder.string().find(filter) != std::string::npos && !find_data_sets(folder).empty()) cases.push_back(folder);
+        if (folder.string().find(filter) != std::string::npos && !find_data_sets(folder).empty())
+            cases.push_back(folder);
     }
     std::sort(cases.begin(), cases.end());
     return cases;
@@ -54,8 +55,9 @@ Verdict replay_case(const fs::path& folder, const ConformanceFlags& flags) {
             const std::string where = fmt::format("{}: output '{}'", set.name, graph.outputs[i].name);
             if (!difference.wrong.empty()) return {Verdict::failed, fmt::format("{} {}", where, difference.wrong)};
             if (!difference.fine())
-                return {Verdict::failed, fmt::format("{}: {} of {} elements beyond tolerance, largest error {:.3g}", where,
-                                                     difference.beyond, set.outputs[i].count(), difference.absolute)};
+                return {Verdict::failed,
+                        fmt::format("{}: {} of {} elements beyond tolerance, largest error {:.3g}", where,
+                                    difference.beyond, set.outputs[i].count(), difference.absolute)};
         }
     }
     return {Verdict::passed, ""};

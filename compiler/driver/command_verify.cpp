@@ -25,8 +25,9 @@ ExitCode command_verify(const VerifyFlags& flags) {
             if (!difference.wrong.empty()) fmt::print("FAILED: {}\n", difference.wrong);
             else
                 fmt::print("{:>12.3g}  {:>12.3g}{}\n", difference.absolute, difference.relative,
-                           difference.fine() ? "" : fmt::format("  FAILED: {} of {} elements beyond tolerance",
-                                                                difference.beyond, set.outputs[i].count()));
+                           difference.fine() ? ""
+                                             : fmt::format("  FAILED: {} of {} elements beyond tolerance",
+                                                           difference.beyond, set.outputs[i].count()));
         }
         if (!fine) ++failed;
     }

@@ -24,7 +24,8 @@ long trailing_number(const std::string& stem) {
 }
 
 /// Files `<prefix><number>.pb` of the folder, each put where its name or number says.
-std::vector<Tensor> read_tensors(const fs::path& folder, const std::string& prefix, const std::vector<std::string>& names) {
+std::vector<Tensor> read_tensors(const fs::path& folder, const std::string& prefix,
+                                 const std::vector<std::string>& names) {
     std::vector<Tensor> tensors(names.size());
     for (const auto& entry : fs::directory_iterator(folder)) {
         const std::string stem = entry.path().stem().string();
@@ -57,9 +58,7 @@ std::string to_string(const std::vector<SymbolicDim>& dims) {
 }
 
 /// Results of few bits may differ in the last one.
-double last_bit(DataType dtype) {
-    return dtype == DataType::bf16 ? 0x1p-7 : dtype == DataType::f16 ? 0x1p-10 : 0.0;
-}
+double last_bit(DataType dtype) { return dtype == DataType::bf16 ? 0x1p-7 : dtype == DataType::f16 ? 0x1p-10 : 0.0; }
 
 template <class T>
 void compare_values(const Tensor& actual, const Tensor& expected, const Bounds& bounds, Difference& difference) {
@@ -74,8 +73,8 @@ void compare_values(const Tensor& actual, const Tensor& expected, const Bounds& 
         if (std::isnan(error)) error = std::numeric_limits<double>::infinity();
         difference.absolute = std::max(difference.absolute, error);
         if (std::abs(y) > bounds.atol) difference.relative = std::max(difference.relative, error / std::abs(y));
-        const bool close = is_floating(expected.dtype()) && std::isfinite(y) &&
-                           error <= bounds.atol + rtol * std::abs(y);
+        const bool close =
+            is_floating(expected.dtype()) && std::isfinite(y) && error <= bounds.atol + rtol * std::abs(y);
         if (!close) ++difference.beyond;
     }
 }
@@ -99,7 +98,8 @@ DataSet read_data_set(const fs::path& folder, const Graph& graph) {
     std::vector<std::string> outputs;
     for (const Graph::Input& input : graph.inputs) inputs.push_back(graph.value(input.value).name);
     for (const Graph::Output& output : graph.outputs) outputs.push_back(output.name);
-    DataSet set{folder.filename().string(), read_tensors(folder, "input_", inputs), read_tensors(folder, "output_", outputs)};
+    DataSet set{folder.filename().string(), read_tensors(folder, "input_", inputs),
+                read_tensors(folder, "output_", outputs)};
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         if (set.inputs[i].empty())
             throw BadInput(fmt::format("{}: nothing recorded for input '{}'", folder.string(), inputs[i]));
@@ -122,8 +122,8 @@ Bindings bindings_of(const Graph& graph, const std::vector<Tensor>& inputs) {
             else fits = dims[axis] == input.dims[axis].value;
         }
         if (!fits)
-            throw BadInput(fmt::format("input '{}' is {}{} but got {}", name, name_of(input.dtype), to_string(input.dims),
-                                       to_string(inputs[i].type())));
+            throw BadInput(fmt::format("input '{}' is {}{} but got {}", name, name_of(input.dtype),
+                                       to_string(input.dims), to_string(inputs[i].type())));
     }
     return bindings;
 }

@@ -20,8 +20,8 @@ struct DataSet {
 /// The folders test_data_set_* in `folder`, by number.
 std::vector<std::filesystem::path> find_data_sets(const std::filesystem::path& folder);
 
-/// input_*.pb and output_*.pb, each assigned by its tensor's name if the graph knows it, else by its number. Throws BadInput
-/// if an input is missing.
+/// input_*.pb and output_*.pb, each assigned by its tensor's name if the graph knows it, else by its number. Throws
+/// BadInput if an input is missing.
 DataSet read_data_set(const std::filesystem::path& folder, const Graph& graph);
 
 /// INPUT:AXIS=value for every dim that the model leaves open. Throws BadInput where a tensor does not suit its input.
@@ -29,9 +29,9 @@ Bindings bindings_of(const Graph& graph, const std::vector<Tensor>& inputs);
 
 /// How far a result is from what was recorded.
 struct Difference {
-    std::string wrong;      ///< another type or shape; empty if comparable
-    double absolute = 0.0;  ///< largest
-    double relative = 0.0;  ///< largest, of those where more than atol was expected
+    std::string wrong;        ///< another type or shape; empty if comparable
+    double absolute = 0.0;    ///< largest
+    double relative = 0.0;    ///< largest, of those where more than atol was expected
     std::int64_t beyond = 0;  ///< elements beyond tolerance
 
     bool fine() const { return wrong.empty() && beyond == 0; }

@@ -27,8 +27,10 @@ auto naming(const fs::path& file, F&& f) {
 }
 
 [[noreturn]] void bad_binding(const std::string& text) {
-    throw Error(ExitCode::usage, fmt::format("--bind {}: write DIM=VALUE[,VALUE...], with a dim's symbol or INPUT:AXIS, as "
-                                             "in `--bind N=1` or `--bind image:0=1,8`", text));
+    throw Error(ExitCode::usage,
+                fmt::format("--bind {}: write DIM=VALUE[,VALUE...], with a dim's symbol or INPUT:AXIS, as "
+                            "in `--bind N=1` or `--bind image:0=1,8`",
+                            text));
 }
 
 std::vector<std::int64_t> parse_values(const std::string& text, std::size_t begin) {
@@ -58,7 +60,8 @@ std::vector<Bindings> parse_bindings(const std::vector<std::string>& bind) {
         const auto equals = text.rfind('=');
         if (equals == std::string::npos || equals == 0) bad_binding(text);
         const std::string dim = text.substr(0, equals);
-        if (all.front().contains(dim)) throw Error(ExitCode::usage, fmt::format("--bind {}: {} is bound twice", text, dim));
+        if (all.front().contains(dim))
+            throw Error(ExitCode::usage, fmt::format("--bind {}: {} is bound twice", text, dim));
         std::vector<Bindings> next;
         for (const Bindings& given : all) {
             for (const std::int64_t value : parse_values(text, equals + 1)) {

@@ -93,7 +93,8 @@ PipelineResult run_pipeline(const std::filesystem::path& file, Graph graph, cons
 /// To stderr, if `flags` ask for them.
 void print_remarks(const PipelineFlags& flags, const Remarks& remarks);
 
-/// Writes all files, each to a temporary beside its place, then renames them: nobody sees half of one. Makes the folder.
+/// Writes all files, each to a temporary beside its place, then renames them: nobody sees half of one. Makes the
+/// folder.
 void write_files(const std::filesystem::path& folder, const std::vector<std::pair<std::string, std::string>>& files);
 
 }  // namespace igata

@@ -27,7 +27,9 @@ public:
             if (!(inputs.at(i) == recorded_[i])) return false;
         return engine_->accepts(without(inputs, frozen_));
     }
-    std::vector<Tensor> run(const std::vector<Tensor>& inputs) override { return engine_->run(without(inputs, frozen_)); }
+    std::vector<Tensor> run(const std::vector<Tensor>& inputs) override {
+        return engine_->run(without(inputs, frozen_));
+    }
 
 private:
     std::unique_ptr<Engine> engine_;
@@ -60,7 +62,8 @@ std::unique_ptr<Engine> make_frozen_engine(EngineKind kind, const Graph& graph, 
             return std::make_unique<FrozenEngine>(make_engine(kind, std::move(candidate), bindings), frozen, inputs);
         } catch (const Error& error) {
             if (error.code() != ExitCode::unsupported) throw;
-            while (next > 0 && (inputs[next - 1].dims().size() > 1 || inputs[next - 1].count() > most_frozen_elements)) --next;
+            while (next > 0 && (inputs[next - 1].dims().size() > 1 || inputs[next - 1].count() > most_frozen_elements))
+                --next;
             if (next == 0) throw;
             frozen.insert(--next);
         }

@@ -69,27 +69,31 @@ void execute(const std::vector<std::string>& command, const fs::path& log) {
     const int failure = posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
     if (failure != 0)
-        throw Error(ExitCode::usage, fmt::format("{} cannot be run ({}): set CXX to a C++ compiler, or use --engine plan",
-                                                 command[0], std::strerror(failure)));
+        throw Error(ExitCode::usage,
+                    fmt::format("{} cannot be run ({}): set CXX to a C++ compiler, or use --engine plan", command[0],
+                                std::strerror(failure)));
     int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    if (status != 0) throw std::runtime_error(fmt::format("{} failed:\n{}", command[0], read_text(log).substr(0, 4000)));
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (status != 0)
+        throw std::runtime_error(fmt::format("{} failed:\n{}", command[0], read_text(log).substr(0, 4000)));
 }
 
 fs::path build(const Plan& plan, const fs::path& folder) {
     for (const EmittedFile& file : emit(plan, {"model", EmitOptions::Weights::incbin}, {})) {
         std::ofstream stream(folder / file.path, std::ios::binary);
         stream.write(file.bytes.data(), static_cast<std::streamsize>(file.bytes.size()));
-        if (!stream.flush()) throw std::runtime_error(fmt::format("{}: cannot be written", (folder / file.path).string()));
+        if (!stream.flush())
+            throw std::runtime_error(fmt::format("{}: cannot be written", (folder / file.path).string()));
     }
     std::vector<std::string> command = words(std::getenv("CXX"));
     if (command.empty()) command = {"c++"};
     for (const char* flag : {"-std=c++17", "-O2", "-fPIC", "-shared", "-fopenmp"}) command.emplace_back(flag);
     for (std::string& flag : words(std::getenv("CXXFLAGS"))) command.push_back(std::move(flag));
     const fs::path library = folder / "model.so";
-    for (const std::string& word : {"-I" + folder.string(), std::string("-idirafter" IGATA_ONEDNN_INCLUDE_DIR),
-                                    "-Wa,-I" + folder.string(), (folder / "model.cpp").string(), std::string("-o"),
-                                    library.string(), std::string(IGATA_ONEDNN_LIBRARY)})
+    for (const std::string& word :
+         {"-I" + folder.string(), std::string("-idirafter" IGATA_ONEDNN_INCLUDE_DIR), "-Wa,-I" + folder.string(),
+          (folder / "model.cpp").string(), std::string("-o"), library.string(), std::string(IGATA_ONEDNN_LIBRARY)})
         command.push_back(word);
     execute(command, folder / "log");
     return library;

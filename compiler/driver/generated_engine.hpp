@@ -1,4 +1,5 @@
-// Runs the C++ that Igata writes: compiled by the system's compiler into a library, loaded, called through its C interface.
+// Runs the C++ that Igata writes: compiled by the system's compiler into a library, loaded, called through its C
+// interface.
 #pragma once
 
 #include <memory>

@@ -33,7 +33,8 @@ std::vector<Tensor> interpret(const Graph& graph, const std::vector<Tensor>& inp
         for (const ValueId id : node.inputs) arguments.push_back(tensor(id));
         std::vector<Tensor> results = eval_node(graph, node, arguments);
         for (std::size_t i = 0; i < node.outputs.size(); ++i)
-            if (node.outputs[i] != no_value) values[static_cast<std::size_t>(node.outputs[i])] = std::move(results.at(i));
+            if (node.outputs[i] != no_value)
+                values[static_cast<std::size_t>(node.outputs[i])] = std::move(results.at(i));
         for (const ValueId id : node.inputs)
             if (id != no_value && --reads[static_cast<std::size_t>(id)] == 0) values[static_cast<std::size_t>(id)] = {};
     }

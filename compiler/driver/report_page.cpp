@@ -119,16 +119,17 @@ std::vector<Life> lives_of(const Plan& plan) {
 std::string memory_drawing(const Plan& plan) {
     constexpr std::array<const char*, 6> colours{"#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#76b7b2", "#9c755f"};
     const auto lives = lives_of(plan);
-    std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" preserveAspectRatio=\"none\">\n",
-                                  std::max<std::size_t>(plan.steps.size(), 1), std::max<std::int64_t>(plan.arena_bytes, 1));
+    std::string svg =
+        fmt::format("<svg viewBox=\"0 0 {} {}\" preserveAspectRatio=\"none\">\n",
+                    std::max<std::size_t>(plan.steps.size(), 1), std::max<std::int64_t>(plan.arena_bytes, 1));
     for (std::size_t i = 0; i < plan.buffers.size(); ++i) {
         const Buffer& buffer = plan.buffers[i];
         if (buffer.space != runtime::Space::arena || lives[i].last < 0 || buffer.offset < 0) continue;
-        svg += fmt::format("<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\" fill-opacity=\"0.8\"><title>{} "
-                           "{}, steps {} to {}</title></rect>\n",
-                           lives[i].first, buffer.offset, lives[i].last - lives[i].first + 1, buffer.bytes,
-                           colours[i % colours.size()], escape(buffer.name), in_bytes(buffer.bytes), lives[i].first,
-                           lives[i].last);
+        svg += fmt::format(
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\" fill-opacity=\"0.8\"><title>{} "
+            "{}, steps {} to {}</title></rect>\n",
+            lives[i].first, buffer.offset, lives[i].last - lives[i].first + 1, buffer.bytes,
+            colours[i % colours.size()], escape(buffer.name), in_bytes(buffer.bytes), lives[i].first, lives[i].last);
     }
     return svg + "</svg>\n";
 }
@@ -140,8 +141,8 @@ std::string summary(const Plan& plan, std::size_t model_nodes) {
     for (const auto& [what, ports] : {std::pair("input", &plan.inputs), std::pair("output", &plan.outputs)})
         for (const Plan::Port& port : *ports)
             html += fmt::format("<tr><th>{}</th><td>{} {}</td></tr>\n", what, escape(port.name), to_string(port.type));
-    html += fmt::format("<tr><th>nodes in the model</th><td>{}</td></tr>\n<tr><th>steps</th><td>{}</td></tr>\n", model_nodes,
-                        plan.steps.size());
+    html += fmt::format("<tr><th>nodes in the model</th><td>{}</td></tr>\n<tr><th>steps</th><td>{}</td></tr>\n",
+                        model_nodes, plan.steps.size());
     html += fmt::format("<tr><th>operations</th><td>{:.1f} million</td></tr>\n", static_cast<double>(flops) / 1e6);
     return html + fmt::format("<tr><th>weights</th><td>{}</td></tr>\n<tr><th>arena</th><td>{}</td></tr>\n</table>\n",
                               in_bytes(plan.weight_bytes), in_bytes(plan.arena_bytes));
@@ -156,10 +157,11 @@ std::string step_table(const Plan& plan) {
         std::int64_t written = 0;
         for (const StepOperand& operand : step.operands)
             if (operand.written && operand.buffer != no_buffer) written += plan.buffer(operand.buffer).bytes;
-        html += fmt::format("<tr><td class=n>{}</td><td>{}</td><td>{}</td><td class=n>{}</td><td class=n>{:.2f}</td>"
-                            "<td>{}</td></tr>\n",
-                            i, kind_of(step), std::visit(Describe{}, step.spec), in_bytes(written),
-                            static_cast<double>(flops_of(step)) / 1e6, escape(step.origin));
+        html += fmt::format(
+            "<tr><td class=n>{}</td><td>{}</td><td>{}</td><td class=n>{}</td><td class=n>{:.2f}</td>"
+            "<td>{}</td></tr>\n",
+            i, kind_of(step), std::visit(Describe{}, step.spec), in_bytes(written),
+            static_cast<double>(flops_of(step)) / 1e6, escape(step.origin));
     }
     return html + "</table>\n";
 }
@@ -178,11 +180,11 @@ std::int64_t flops_of(const Step& step) { return std::visit(Flops{}, step.spec);
 
 std::string report_page(const Plan& plan, std::size_t model_nodes, const Remarks& remarks) {
     const std::string title = escape(plan.name.empty() ? "model" : plan.name);
-    return fmt::format("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{0}</title>\n{1}</head><body>\n"
-                       "<h1>{0}</h1>\n{2}<h2>Memory</h2>\n<p>Every buffer in the arena: steps from left to right, addresses "
-                       "from top to bottom.</p>\n{3}<h2>Steps</h2>\n{4}<h2>Remarks</h2>\n{5}</body></html>\n",
-                       title, style, summary(plan, model_nodes), memory_drawing(plan), step_table(plan),
-                       remark_table(remarks));
+    return fmt::format(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{0}</title>\n{1}</head><body>\n"
+        "<h1>{0}</h1>\n{2}<h2>Memory</h2>\n<p>Every buffer in the arena: steps from left to right, addresses "
+        "from top to bottom.</p>\n{3}<h2>Steps</h2>\n{4}<h2>Remarks</h2>\n{5}</body></html>\n",
+        title, style, summary(plan, model_nodes), memory_drawing(plan), step_table(plan), remark_table(remarks));
 }
 
 }  // namespace igata

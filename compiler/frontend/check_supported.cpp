@@ -23,7 +23,8 @@ void find_unsupported(const Graph& graph, bool inner, Findings& findings) {
                                      ? graph.value(node.outputs[0]).name
                                      : node.name;
         const OpDef* op = Registry::instance().find(node.op);
-        if (op == nullptr || (op->is_internal && node.version > 0)) findings[fmt::format("{} (opset {})", node.op, node.version)].push_back(name);
+        if (op == nullptr || (op->is_internal && node.version > 0))
+            findings[fmt::format("{} (opset {})", node.op, node.version)].push_back(name);
         else if (node.version > 0 && node.version < op->since)  // 0: made by an operator's `raise`
             findings[fmt::format("{} (opset {}, known since {})", node.op, node.version, op->since)].push_back(name);
         for (const ValueId id : node.inputs)

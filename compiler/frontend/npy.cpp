@@ -24,9 +24,18 @@ using namespace std::string_view_literals;
 constexpr std::string_view magic = "\x93NUMPY"sv;
 
 constexpr std::array<std::pair<DataType, std::string_view>, 12> descriptions{{
-    {DataType::f32, "<f4"}, {DataType::f64, "<f8"}, {DataType::f16, "<f2"}, {DataType::i8, "|i1"},
-    {DataType::i16, "<i2"}, {DataType::i32, "<i4"}, {DataType::i64, "<i8"}, {DataType::u8, "|u1"},
-    {DataType::u16, "<u2"}, {DataType::u32, "<u4"}, {DataType::u64, "<u8"}, {DataType::boolean, "|b1"},
+    {DataType::f32, "<f4"},
+    {DataType::f64, "<f8"},
+    {DataType::f16, "<f2"},
+    {DataType::i8, "|i1"},
+    {DataType::i16, "<i2"},
+    {DataType::i32, "<i4"},
+    {DataType::i64, "<i8"},
+    {DataType::u8, "|u1"},
+    {DataType::u16, "<u2"},
+    {DataType::u32, "<u4"},
+    {DataType::u64, "<u8"},
+    {DataType::boolean, "|b1"},
 }};
 
 struct Header {
@@ -73,11 +82,11 @@ Header parse_header(std::string_view text, const std::string& file) {
     const auto dims = shape ? parse_shape(*shape) : std::nullopt;
     if (!descr || descr->empty() || !order || !dims) throw BadInput(fmt::format("{}: damaged .npy header", file));
     const std::string_view name = descr->substr(1, descr->find_first_of("'\"", 1) - 1);
-    const auto* known = std::find_if(descriptions.begin(), descriptions.end(),
-                                     [&](const auto& row) { return row.second == name; });
+    const auto* known =
+        std::find_if(descriptions.begin(), descriptions.end(), [&](const auto& row) { return row.second == name; });
     if (known == descriptions.end())
-        throw BadInput(fmt::format("{}: element type '{}' is not supported; save little-endian numbers or bool", file,
-                                   name));
+        throw BadInput(
+            fmt::format("{}: element type '{}' is not supported; save little-endian numbers or bool", file, name));
     check_dims(*dims, file);
     return {known->first, order->starts_with("True"), *dims};
 }
@@ -120,8 +129,8 @@ void write_npy(const std::filesystem::path& file, const Tensor& tensor) {
     header.resize(aligned - magic.size() - 4 - 1, ' ');
     header += '\n';
     std::ofstream stream(file, std::ios::binary);
-    stream << magic << '\x01' << '\0' << static_cast<char>(header.size() & 0xffU) << static_cast<char>(header.size() >> 8U)
-           << header;
+    stream << magic << '\x01' << '\0' << static_cast<char>(header.size() & 0xffU)
+           << static_cast<char>(header.size() >> 8U) << header;
     const auto data = tensor.bytes();
     stream.write(reinterpret_cast<const char*>(data.data()), static_cast<std::streamsize>(data.size()));
     if (!stream.flush()) throw BadInput(fmt::format("{}: cannot be written", file.string()));

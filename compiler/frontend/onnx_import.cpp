@@ -81,8 +81,8 @@ private:
 
     void import_initializers(const GraphProto& proto) {
         if (proto.sparse_initializer_size() > 0)
-            unsupported(fmt::format("sparse initializer '{}' is not supported",
-                                    proto.sparse_initializer(0).values().name()));
+            unsupported(
+                fmt::format("sparse initializer '{}' is not supported", proto.sparse_initializer(0).values().name()));
         for (const onnx::TensorProto& initializer : proto.initializer()) {
             Tensor value = tensor(initializer, fmt::format("initializer '{}'", initializer.name()));
             set_constant(define(initializer.name()), std::move(value));
@@ -131,7 +131,8 @@ private:
             } else if (dim.has_dim_param()) result.symbol = dim.dim_param();
         }
         if (dims.size() > static_cast<std::size_t>(runtime::max_rank))
-            unsupported(fmt::format("{}: has {} dims, more than the {} supported", what, dims.size(), runtime::max_rank));
+            unsupported(
+                fmt::format("{}: has {} dims, more than the {} supported", what, dims.size(), runtime::max_rank));
         check_dims(known, fmt::format("{}: {}", model_.file.string(), what));
         return dims;
     }
@@ -182,7 +183,8 @@ private:
         if (const auto* given = std::get_if<Tensor>(&attr)) value = *given;
         else if (const auto* real = std::get_if<float>(&attr)) value = Tensor::scalar(*real);
         else if (const auto* integer = std::get_if<std::int64_t>(&attr)) value = Tensor::scalar(*integer);
-        else if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&attr)) value = Tensor::of_dims(*integers);
+        else if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&attr))
+            value = Tensor::of_dims(*integers);
         else if (const auto* reals = std::get_if<std::vector<float>>(&attr))
             value = Tensor::of<float>({static_cast<std::int64_t>(reals->size())}, *reals);
         else unsupported(fmt::format("{}: a constant given by '{}' is not supported", what(proto), name));
@@ -199,8 +201,10 @@ private:
             case AttributeProto::GRAPH: return std::make_shared<Graph>(GraphImporter(model_, this).import(proto.g()));
             case AttributeProto::FLOATS: return std::vector<float>(proto.floats().begin(), proto.floats().end());
             case AttributeProto::INTS: return std::vector<std::int64_t>(proto.ints().begin(), proto.ints().end());
-            case AttributeProto::STRINGS: return std::vector<std::string>(proto.strings().begin(), proto.strings().end());
-            default: unsupported(fmt::format("{}: attribute '{}' has a type that is not supported", node, proto.name()));
+            case AttributeProto::STRINGS:
+                return std::vector<std::string>(proto.strings().begin(), proto.strings().end());
+            default:
+                unsupported(fmt::format("{}: attribute '{}' has a type that is not supported", node, proto.name()));
         }
     }
 
@@ -225,7 +229,8 @@ private:
             op->raise(graph_, current);
         }
         for (Node& node : graph_.nodes)  // what raise put in is of the newest form
-            if (const OpDef* op = Registry::instance().find(node.op); node.version == 0 && op != nullptr && !op->is_internal)
+            if (const OpDef* op = Registry::instance().find(node.op);
+                node.version == 0 && op != nullptr && !op->is_internal)
                 node.version = op->newest;
     }
 
@@ -240,12 +245,14 @@ std::map<std::string, int> read_opsets(const ModelProto& proto, const std::files
     for (const auto& opset : proto.opset_import()) {
         const std::string domain = canonical_domain(opset.domain());
         if (opset.version() < 1 || opset.version() > 1'000'000)
-            throw BadInput(fmt::format("{}: opset {} of domain '{}' does not exist", file.string(), opset.version(), domain));
+            throw BadInput(
+                fmt::format("{}: opset {} of domain '{}' does not exist", file.string(), opset.version(), domain));
         opsets[domain] = static_cast<int>(opset.version());
         if (domain.empty() && opset.version() > newest_opset)
-            remarks.refused("import_onnx", "",
-                            fmt::format("opset {} is newer than the newest known, {}: its operators are read as of that one",
-                                        opset.version(), newest_opset));
+            remarks.refused(
+                "import_onnx", "",
+                fmt::format("opset {} is newer than the newest known, {}: its operators are read as of that one",
+                            opset.version(), newest_opset));
     }
     if (opsets.empty() && proto.ir_version() < 3) opsets[""] = 1;
     return opsets;

@@ -22,8 +22,8 @@ std::string read_file(const std::filesystem::path& file) {
     const std::uintmax_t size = std::filesystem::file_size(file, error);
     if (error) throw BadInput(fmt::format("{}: cannot be read ({})", file.string(), error.message()));
     if (size > static_cast<std::uintmax_t>(std::numeric_limits<std::int32_t>::max()))
-        throw BadInput(fmt::format("{}: larger than 2 GB, the most that protobuf holds; save the model with external data",
-                                   file.string()));
+        throw BadInput(fmt::format(
+            "{}: larger than 2 GB, the most that protobuf holds; save the model with external data", file.string()));
     std::string bytes(size, '\0');
     std::ifstream stream(file, std::ios::binary);
     if (!stream.read(bytes.data(), static_cast<std::streamsize>(size)))

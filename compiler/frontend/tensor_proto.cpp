@@ -35,8 +35,8 @@ Tensor from_raw(DataType dtype, const Dims& dims, std::span<const std::byte> raw
 template <class Field>
 Tensor from_field(DataType dtype, const Dims& dims, const Field& field, const std::string& what) {
     if (static_cast<std::int64_t>(field.size()) != element_count(dims))
-        throw BadInput(fmt::format("{}: {} needs {} elements of data but has {}", what, to_string(ValueType{dtype, dims}),
-                                   element_count(dims), field.size()));
+        throw BadInput(fmt::format("{}: {} needs {} elements of data but has {}", what,
+                                   to_string(ValueType{dtype, dims}), element_count(dims), field.size()));
     Tensor tensor(dtype, dims);
     visit_dtype(dtype, [&]<class T>() {
         const auto target = tensor.mutable_values<T>();
@@ -93,8 +93,8 @@ Tensor from_external(const TensorProto& proto, DataType dtype, const Dims& dims,
         throw BadInput(fmt::format("{}: {} needs {} bytes of data but its external data has {}", what,
                                    to_string(ValueType{dtype, dims}), needed, length));
     if (offset > size || length > size - offset)
-        throw BadInput(fmt::format("{}: external data '{}' has {} bytes, too few for {} bytes at offset {}", what, location,
-                                   size, length, offset));
+        throw BadInput(fmt::format("{}: external data '{}' has {} bytes, too few for {} bytes at offset {}", what,
+                                   location, size, length, offset));
     Tensor tensor(dtype, dims);
     std::ifstream stream(file, std::ios::binary);
     stream.seekg(offset);
@@ -132,7 +132,8 @@ void check_dims(const Dims& dims, const std::string& what) {
     std::int64_t count = 1;
     for (const std::int64_t dim : dims) {
         if (dim < 0) throw BadInput(fmt::format("{}: dims {} are negative", what, to_string(dims)));
-        if (dim > most_elements / count) throw BadInput(fmt::format("{}: dims {} are too large", what, to_string(dims)));
+        if (dim > most_elements / count)
+            throw BadInput(fmt::format("{}: dims {} are too large", what, to_string(dims)));
         count *= std::max<std::int64_t>(dim, 1);
     }
 }

@@ -12,8 +12,8 @@ class TensorProto;
 
 namespace igata {
 
-/// The DataType of a TensorProto.DataType number. Throws Unsupported, beginning with `what`, for strings, complex numbers and
-/// types that Igata does not have.
+/// The DataType of a TensorProto.DataType number. Throws Unsupported, beginning with `what`, for strings, complex
+/// numbers and types that Igata does not have.
 DataType data_type_from_onnx(int number, const std::string& what);
 
 /// Throws BadInput, beginning with `what`, for negative dims and for more elements than any memory holds.

@@ -48,7 +48,8 @@ void append(std::vector<Run>& runs, std::int64_t i, std::int64_t source) {
 std::vector<Run> axis_runs(std::int64_t dim, std::int64_t begin, std::int64_t result, const std::string& mode) {
     const std::int64_t first = std::clamp<std::int64_t>(begin, 0, result);  // where the source itself shows
     const std::int64_t end = std::clamp<std::int64_t>(begin + dim, first, result);
-    if (mode == "constant") return end > first ? std::vector<Run>{{first, end - first, first - begin, 1}} : std::vector<Run>{};
+    if (mode == "constant")
+        return end > first ? std::vector<Run>{{first, end - first, first - begin, 1}} : std::vector<Run>{};
     std::vector<Run> runs;
     for (std::int64_t i = 0; i < first; ++i) append(runs, i, source_index(i - begin, dim, mode));
     if (end > first) runs.push_back({first, end - first, first - begin, 1});

@@ -66,8 +66,9 @@ void check_node(const OpDef& op, const InferContext& context) {
     if (!in_range(context.output_count(), op.min_outputs, op.max_outputs))
         context.fail(fmt::format("has {}, got {}", count_text(op.min_outputs, op.max_outputs, "output"),
                                  context.output_count()));
-    for (int i = 0; i < op.min_inputs; ++i)
-        if (!context.has_input(static_cast<std::size_t>(i))) context.fail(fmt::format("input {} is missing", i));
+    const std::size_t needed = op.max_inputs < 0 ? context.input_count() : static_cast<std::size_t>(op.min_inputs);
+    for (std::size_t i = 0; i < needed; ++i)
+        if (!context.has_input(i)) context.fail(fmt::format("input {} is missing", i));
     for (const AttrDef& def : op.attrs) {
         const auto found = context.attrs().find(def.name);
         if (found == context.attrs().end()) {
@@ -87,7 +88,8 @@ void check_size(const InferContext& context, const ValueType& type) {
     constexpr std::int64_t most_elements = std::int64_t{1} << 42;
     std::int64_t count = 1;
     for (const std::int64_t dim : type.dims) {
-        if (dim < 0 || dim > most_elements / count) context.fail(fmt::format("its result {} is too large", to_string(type)));
+        if (dim < 0 || dim > most_elements / count)
+            context.fail(fmt::format("its result {} is too large", to_string(type)));
         count *= std::max<std::int64_t>(dim, 1);
     }
 }

@@ -31,12 +31,14 @@ inline std::string read(const std::filesystem::path& file) {
 
 /// Runs `igata <arguments>` in the folder; in what it prints, the folder's path reads DIR.
 inline Outcome run_igata(const TemporaryFolder& folder, const std::string& arguments) {
-    const std::string command = "cd '" + folder.path().string() + "' && '" IGATA_TOOL "' " + arguments + " >.out 2>.err";
+    const std::string command =
+        "cd '" + folder.path().string() + "' && '" IGATA_TOOL "' " + arguments + " >.out 2>.err";
     const int status = std::system(command.c_str());
     const auto text = [&](const char* name) {
         std::string result = read(folder / name);
         const std::string path = folder.path().string();
-        for (auto at = result.find(path); at != std::string::npos; at = result.find(path)) result.replace(at, path.size(), "DIR");
+        for (auto at = result.find(path); at != std::string::npos; at = result.find(path))
+            result.replace(at, path.size(), "DIR");
         return result;
     };
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text(".out"), text(".err")};

@@ -79,7 +79,8 @@ TEST_CASE("an output folder that cannot be made or written leaves nothing behind
     std::filesystem::create_directories(folder / "out/m.h");  // the third file cannot take its place
     folder.write("out/m.h/x", "");
     CHECK(run_igata(folder, "compile m.onnx -o out") == fails(4, "out/m.h: cannot be written (Is a directory)"));
-    for (const auto& entry : std::filesystem::directory_iterator(folder / "out")) CHECK(entry.path().filename() == "m.h");
+    for (const auto& entry : std::filesystem::directory_iterator(folder / "out"))
+        CHECK(entry.path().filename() == "m.h");
     CHECK(run_igata(folder, "report m.onnx -o taken/r.html") == fails(4, "taken: cannot be made (Not a directory)"));
 }
 

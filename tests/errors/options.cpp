@@ -37,8 +37,9 @@ TEST_CASE("dims that the model leaves open must be bound, and bound rightly") {
     add_value(*model.mutable_graph()->add_input(), "image", {"1", "3", "H", ""});
     folder.write("m.onnx", model.SerializeAsString());
     CHECK(run_igata(folder, "compile m.onnx -o out") ==
-          fails(2, "m.onnx: the model leaves open H (image:2), image:3; choose them, for example: "
-                   "--bind H=224 image:3=224"));
+          fails(2,
+                "m.onnx: the model leaves open H (image:2), image:3; choose them, for example: "
+                "--bind H=224 image:3=224"));
     CHECK(run_igata(folder, "compile m.onnx -o out --bind K=1") ==
           fails(2, "m.onnx: --bind K=1 names no dim of the model; it has N (x:0), H (image:2), image:3"));
     CHECK(run_igata(folder, "compile m.onnx -o out --bind x:1=5") ==
@@ -57,7 +58,8 @@ TEST_CASE("a pass that does not exist is named") {
     folder.write("m.onnx", relu_model().SerializeAsString());
     const Outcome outcome = run_igata(folder, "compile m.onnx -o out --stop-after optimise");
     CHECK(outcome.code == 2);
-    CHECK(outcome.err.starts_with("igata: m.onnx: --stop-after: there is no pass 'optimise'; the passes are bind_dims, "));
+    CHECK(outcome.err.starts_with(
+        "igata: m.onnx: --stop-after: there is no pass 'optimise'; the passes are bind_dims, "));
 }
 
 TEST_CASE("run says what is wrong with a .npy") {
@@ -77,6 +79,7 @@ TEST_CASE("run says what is wrong with a .npy") {
     CHECK(run_igata(folder, "run m.onnx --input rank.npy") == fails(4, "input 'x' is f32[N,4] but got f32[4]"));
     CHECK(run_igata(folder, "run m.onnx --input dtype.npy") == fails(4, "input 'x' is f32[N,4] but got f64[1,4]"));
     CHECK(run_igata(folder, "run m.onnx --input good.npy --output y=no/where.npy").code == 4);
-    CHECK(run_igata(folder, "run m.onnx --input x=good.npy --output out.npy") == Outcome{0, "y f32[2,4] = 0 2 0 4 5 0 7 0\n", ""});
+    CHECK(run_igata(folder, "run m.onnx --input x=good.npy --output out.npy") ==
+          Outcome{0, "y f32[2,4] = 0 2 0 4 5 0 7 0\n", ""});
     CHECK(read_npy(folder / "out.npy") == Tensor::of<float>({2, 4}, {0, 2, 0, 4, 5, 0, 7, 0}));
 }

@@ -6,8 +6,8 @@ using namespace igata::tests;
 
 namespace {
 
-void record(const TemporaryFolder& folder, const std::string& file, const std::string& name, const std::vector<float>& values,
-            std::int64_t rows) {
+void record(const TemporaryFolder& folder, const std::string& file, const std::string& name,
+            const std::vector<float>& values, std::int64_t rows) {
     std::filesystem::create_directories((folder / file).parent_path());
     onnx::TensorProto tensor;
     tensor.set_name(name);
@@ -39,8 +39,10 @@ TEST_CASE("verify replays what was recorded, and exits with 1 beyond tolerance")
     CHECK(wrong.code == 1);
     CHECK(wrong.out.find("FAILED: 1 of 8 elements beyond tolerance\n1 of 2 data sets") != std::string::npos);
     CHECK(run_igata(folder, "conformance . --engine plan") ==
-          Outcome{1, "failed  .: test_data_set_1: output 'y': 1 of 8 elements beyond tolerance, largest error 0.5\n"
-                     "0 passed, 1 failed, 0 skipped\n", ""});
+          Outcome{1,
+                  "failed  .: test_data_set_1: output 'y': 1 of 8 elements beyond tolerance, largest error 0.5\n"
+                  "0 passed, 1 failed, 0 skipped\n",
+                  ""});
 }
 
 TEST_CASE("recorded data that do not suit the model are named") {

@@ -122,7 +122,8 @@ TEST_CASE("both spellings of ONNX's own domain are read, and a newer opset gets 
     const Graph graph = import(model, remarks);
     CHECK(graph.nodes.front().op == "Relu");
     REQUIRE(remarks.all().size() == 1);
-    CHECK(remarks.all()[0].message == "opset 29 is newer than the newest known, 28: its operators are read as of that one");
+    CHECK(remarks.all()[0].message ==
+          "opset 29 is newer than the newest known, 28: its operators are read as of that one");
 }
 
 TEST_CASE("a broken graph is refused with the name of what is broken") {

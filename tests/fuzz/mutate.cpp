@@ -18,7 +18,8 @@ namespace {
 
 using Random = std::mt19937;
 
-onnx::AttributeProto& add_ints(onnx::NodeProto& node, const std::string& name, const std::vector<std::int64_t>& values) {
+onnx::AttributeProto& add_ints(onnx::NodeProto& node, const std::string& name,
+                               const std::vector<std::int64_t>& values) {
     onnx::AttributeProto& attribute = *node.add_attribute();
     attribute.set_name(name);
     attribute.set_type(onnx::AttributeProto::INTS);
@@ -81,7 +82,8 @@ onnx::ModelProto movement() {
 }
 
 std::int64_t extreme(Random& random) {
-    constexpr std::int64_t values[] = {0, 1, -1, 2, -2, 7, 65536, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, std::int64_t{1} << 33};
+    constexpr std::int64_t values[] = {0,     1,         -1,        2,         -2,        7,
+                                       65536, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, std::int64_t{1} << 33};
     return values[random() % std::size(values)];
 }
 
@@ -93,8 +95,10 @@ T& pick(google::protobuf::RepeatedPtrField<T>& field, Random& random) {
 void mutate_tensor(onnx::TensorProto& tensor, Random& random) {
     if (random() % 3 == 0) tensor.set_data_type(static_cast<int>(random() % 20));
     else if (tensor.int64_data_size() > 0 && random() % 4 != 0)
-        tensor.set_int64_data(static_cast<int>(random() % static_cast<unsigned>(tensor.int64_data_size())), extreme(random));
-    else if (tensor.dims_size() > 0) tensor.set_dims(static_cast<int>(random() % static_cast<unsigned>(tensor.dims_size())), extreme(random));
+        tensor.set_int64_data(static_cast<int>(random() % static_cast<unsigned>(tensor.int64_data_size())),
+                              extreme(random));
+    else if (tensor.dims_size() > 0)
+        tensor.set_dims(static_cast<int>(random() % static_cast<unsigned>(tensor.dims_size())), extreme(random));
 }
 
 void mutate_node(onnx::NodeProto& node, onnx::GraphProto& graph, Random& random) {

@@ -20,7 +20,8 @@ struct Folder {
     std::filesystem::path path;
 };
 
-std::filesystem::path write(const Folder& folder, const std::string& header, const std::string& data, char version = 1) {
+std::filesystem::path write(const Folder& folder, const std::string& header, const std::string& data,
+                            char version = 1) {
     const auto file = folder.path / "t.npy";
     std::ofstream stream(file, std::ios::binary);
     stream << "\x93NUMPY" << version << '\0' << static_cast<char>(header.size()) << '\0';
@@ -33,8 +34,9 @@ std::filesystem::path write(const Folder& folder, const std::string& header, con
 
 TEST_CASE("a tensor written as .npy reads back equal") {
     const Folder folder;
-    for (const Tensor& tensor : {Tensor::of<float>({2, 3}, {1, 2, 3, 4, 5, 6}), Tensor::of<std::int64_t>({1}, {-7}),
-                                 Tensor::of<bool>({2}, {true, false}), Tensor::scalar(2.5), Tensor(DataType::u8, {0, 4})}) {
+    for (const Tensor& tensor :
+         {Tensor::of<float>({2, 3}, {1, 2, 3, 4, 5, 6}), Tensor::of<std::int64_t>({1}, {-7}),
+          Tensor::of<bool>({2}, {true, false}), Tensor::scalar(2.5), Tensor(DataType::u8, {0, 4})}) {
         write_npy(folder.path / "t.npy", tensor);
         CHECK(read_npy(folder.path / "t.npy") == tensor);
     }
@@ -43,7 +45,8 @@ TEST_CASE("a tensor written as .npy reads back equal") {
 TEST_CASE("a .npy in Fortran order is reordered") {
     const Folder folder;
     for (const char version : {'\1', '\2', '\3'}) {
-        const auto file = write(folder, "{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", "\1\4\2\5\3\6", version);
+        const auto file =
+            write(folder, "{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }", "\1\4\2\5\3\6", version);
         CHECK(read_npy(file) == Tensor::of<std::uint8_t>({2, 3}, {1, 2, 3, 4, 5, 6}));
     }
 }
