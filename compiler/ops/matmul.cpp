@@ -164,6 +164,11 @@ void add_product(LowerContext& ctx, View a, View b, const View& bias, const Dims
     ctx.add_with_epilogue(spec, {a, b, bias}, 0, row_major_order(result.size()));
 }
 
+/// oneDNN's products are of f32, and divide by extents that are zero.
+bool has_primitive(const View& a, const View& b) {
+    return a.dtype == DataType::f32 && element_count(a.dims) > 0 && element_count(b.dims) > 0;
+}
+
 void lower_matmul(LowerContext& ctx) {
     View a = ctx.input(0);
     View b = ctx.input(1);
@@ -175,7 +180,7 @@ void lower_matmul(LowerContext& ctx) {
     b = with_rank(b, rank);
     Dims y = p.batch;
     y.insert(y.end(), {p.m, p.n});
-    if (a.dtype == DataType::f32 && p.k > 0) return add_product(ctx, a, b, {}, y);
+    if (has_primitive(a, b)) return add_product(ctx, a, b, {}, y);
     add_product_loop(ctx, a, b, ctx.reshaped(ctx.output(0), y), nullptr);
 }
 
@@ -246,7 +251,7 @@ void lower_gemm(LowerContext& ctx) {
     const Attrs& attrs = ctx.node().attrs;
     const float alpha = attrs.get_float("alpha", 1);
     const float beta = ctx.node().input(2) == no_value ? 0 : attrs.get_float("beta", 1);
-    const bool primitive = ctx.input(0).dtype == DataType::f32 && ctx.input(0).dims[0] * ctx.input(0).dims[1] > 0;
+    const bool primitive = has_primitive(ctx.input(0), ctx.input(1));
     View a = ctx.input(0);
     View b = primitive ? scaled(ctx, 1, alpha) : ctx.input(1);
     if (transposed(attrs, "transA")) a = swapped(a);

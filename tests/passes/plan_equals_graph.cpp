@@ -95,3 +95,22 @@ TEST_CASE("random epilogues compute the same as plans") {
         CHECK(test::difference(run_plan(std::move(graph), seed, false), expected) < (floors ? 1.1 : 1e-3));
     }
 }
+
+TEST_CASE("products with an extent of zero compute the same as plans") {
+    for (const char* text : {
+             "graph g (a: f32[0,3], b: f32[3,2], c: f32[2]) -> (y) { y = MatMul(a, b | c) => max(x0 + x1, 0) }",
+             "graph g (a: f32[2,0], b: f32[0,3], c: f32[3]) -> (y) { y = MatMul(a, b | c) => max(x0 + x1, 0) }",
+             "graph g (a: f32[4,3], b: f32[3,0]) -> (y) { y = MatMul(a, b) }",
+             "graph g (a: f32[0,2,3], b: f32[3,2]) -> (y) { y = MatMul(a, b) }",
+             "graph g (a: f32[4,3], b: f32[3,0]) -> (y) { y = Gemm(a, b) => max(x0, 0) }",
+             "graph g (a: f32[2,0], b: f32[0,3], c: f32[3]) -> (y) { y = Gemm(a, b, c) }",
+         }) {
+        CAPTURE(text);
+        Remarks remarks;
+        Graph graph = parse_graph(text);
+        bind_dims(graph, {}, remarks);
+        infer_types(graph, remarks);
+        const std::vector<Tensor> expected = test::evaluate(graph, 1);
+        CHECK(test::difference(run_plan(std::move(graph), 1, true), expected) < 1e-6);
+    }
+}
