@@ -149,7 +149,8 @@ void lower_to_loop(LowerContext& ctx, const Window& window) {
 void lower_conv(LowerContext& ctx) {
     const View x = ctx.input(0);
     const Window window = window_of(ctx.node().attrs, x.dims, ctx.input(1).dims);
-    if (wide_type(x.dtype) == DataType::f32) return lower_to_primitive(ctx, window);
+    const bool has_weights = element_count(ctx.input(1).dims) > 0;  // oneDNN has no convolutions without
+    if (wide_type(x.dtype) == DataType::f32 && has_weights) return lower_to_primitive(ctx, window);
     if (x.dims.size() > 4) ctx.unsupported("three spatial axes in " + std::string(name_of(x.dtype)));
     lower_to_loop(ctx, window);
 }

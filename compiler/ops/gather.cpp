@@ -25,6 +25,13 @@ std::int64_t checked_index(const Node& node, std::int64_t index, std::int64_t di
     return index < 0 ? index + dim : index;
 }
 
+/// The result's type. Code at run time clamps an index, which takes something to gather from.
+void set_gathered(InferContext& c, Dims dims) {
+    if (element_count(c.dims(0)) == 0 && element_count(dims) > 0)
+        c.fail(fmt::format("there is nothing to gather from {}", to_string(c.dims(0))));
+    c.set_output(0, {c.dtype(0), std::move(dims)});
+}
+
 // Gather -------------------------------------------------------------------------------------------------------------
 
 Dims gathered_dims(const Dims& data, const Dims& indices, std::size_t axis) {
@@ -79,7 +86,7 @@ OpDef gather_op() {
     op.min_inputs = op.max_inputs = 2;
     op.attrs = {{"axis", AttrKind::integer}};
     op.infer = [](InferContext& c) {
-        c.set_output(0, {c.dtype(0), gathered_dims(c.dims(0), c.dims(1), axis_of(c.node(), c.dims(0).size()))});
+        set_gathered(c, gathered_dims(c.dims(0), c.dims(1), axis_of(c.node(), c.dims(0).size())));
     };
     op.eval = eval_gather;
     op.lower = lower_gather;
@@ -93,7 +100,7 @@ void infer_gather_elements(InferContext& c) {
     bool fits = c.dims(0).size() == c.dims(1).size();
     for (std::size_t i = 0; fits && i < c.dims(0).size(); ++i) fits = i == axis || c.dims(1)[i] <= c.dims(0)[i];
     if (!fits) c.fail(fmt::format("indices {} do not fit data {}", to_string(c.dims(1)), to_string(c.dims(0))));
-    c.set_output(0, {c.dtype(0), c.dims(1)});
+    set_gathered(c, c.dims(1));
 }
 
 void eval_gather_elements(EvalContext& c) {
@@ -142,7 +149,7 @@ void infer_gather_nd(InferContext& c) {
                            batch));
     Dims dims(indices.begin(), indices.end() - 1);
     dims.insert(dims.end(), data.begin() + batch + coordinates, data.end());
-    c.set_output(0, {c.dtype(0), dims});
+    set_gathered(c, std::move(dims));
 }
 
 void eval_gather_nd(EvalContext& c) {

@@ -55,6 +55,7 @@ void normalize_layers(EvalContext& ctx, bool centre) {
     const Tensor& x = ctx.input(0);
     const Dims& dims = x.dims();
     const auto axis = static_cast<std::ptrdiff_t>(axis_of(ctx.attrs(), dims));
+    const auto layers = static_cast<std::size_t>(element_count(Dims(dims.begin(), dims.begin() + axis)));
     const auto layer = static_cast<std::size_t>(element_count(Dims(dims.begin() + axis, dims.end())));
     const double epsilon = epsilon_of(ctx.attrs());
     const auto scale = spread(ctx.input(1), dims);
@@ -65,7 +66,7 @@ void normalize_layers(EvalContext& ctx, bool centre) {
     visit_wide(y.dtype(), [&]<class T>() {
         const auto values = x.values<T>();
         const auto result = y.mutable_values<T>();
-        const auto moments = moments_of(values, values.size() / layer, [&](std::size_t i) { return i / layer; });
+        const auto moments = moments_of(values, layers, [&](std::size_t i) { return i / layer; });
         for (const Moments& m : moments) {
             means.push_back(centre ? m.mean : 0.0);
             deviations.push_back(1 / std::sqrt(m.variance + (centre ? 0.0 : m.mean * m.mean) + epsilon));

@@ -40,6 +40,7 @@ void normalize_channels(EvalContext& ctx, std::size_t channels) {
     visit_wide(y.dtype(), [&]<class T>() {
         const auto values = x.values<T>();
         const auto result = y.mutable_values<T>();
+        if (values.empty()) return;
         const auto block = [&](std::size_t i) { return i / (image * channels); };
         const auto moments = moments_of(values, values.size() / (image * channels), block);
         for (std::size_t i = 0; i < values.size(); ++i) {

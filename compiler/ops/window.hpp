@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -26,6 +27,13 @@ struct Window {
 
 namespace window_detail {
 
+/// Products of two attributes must not overflow, and oneDNN's kernels count in 32 bits.
+inline void check_size(const std::string& name, const Dims& values) {
+    for (const std::int64_t value : values)
+        if (value > std::numeric_limits<std::int32_t>::max())
+            throw std::invalid_argument(name + " " + to_string(values) + " is too large");
+}
+
 inline Dims attribute(const Attrs& attrs, const std::string& name, std::size_t count, std::int64_t fallback,
                       std::int64_t least) {
     Dims values = attrs.get_ints(name, Dims(count, fallback));
@@ -36,6 +44,7 @@ inline Dims attribute(const Attrs& attrs, const std::string& name, std::size_t c
         if (value < least)
             throw std::invalid_argument(name + " " + to_string(values) + " must not be less than " +
                                         std::to_string(least));
+    check_size(name, values);
     return values;
 }
 
@@ -67,6 +76,7 @@ inline Window make_window(const Attrs& attrs, Dims image, Dims kernel) {
              Dims(rank)};
     for (const std::int64_t k : w.kernel)
         if (k < 1) throw std::invalid_argument("kernel_shape " + to_string(w.kernel) + " must be positive");
+    window_detail::check_size("kernel_shape", w.kernel);
     const std::string auto_pad = attrs.get_string("auto_pad", "NOTSET");
     if (auto_pad != "NOTSET" && auto_pad != "VALID" && auto_pad != "SAME_UPPER" && auto_pad != "SAME_LOWER")
         throw std::invalid_argument("auto_pad '" + auto_pad + "' is none of NOTSET, VALID, SAME_UPPER, SAME_LOWER");

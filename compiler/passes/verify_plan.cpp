@@ -105,7 +105,7 @@ private:
             const Buffer& buffer = plan_.buffer(operand.buffer);
             const bool given = buffer.space == Space::input || buffer.space == Space::weights;
             if (operand.written && given) fail(fmt::format("writes to '{}'", buffer.name));
-            if (operand.read && !given && !written_[static_cast<std::size_t>(operand.buffer)])
+            if (operand.read && !given && buffer.bytes > 0 && !written_[static_cast<std::size_t>(operand.buffer)])
                 fail(fmt::format("reads '{}' before it is written", buffer.name));
         }
         for (const StepOperand& operand : step_->operands)

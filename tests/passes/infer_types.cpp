@@ -59,3 +59,17 @@ TEST_CASE("infer_types names the node that cannot be") {
         inferred("graph opset=13 (x: f32[2,3], z: f32[4]) -> (y) {\n  y = Add(x, z)   ; block/add\n}", remarks),
         "Add 'block/add' (opset 13): shapes [2,3] and [4] do not broadcast", BadInput);
 }
+
+TEST_CASE("infer_types refuses to gather from nothing, and windows out of all bounds") {
+    Remarks remarks;
+    CHECK_THROWS_WITH_AS(inferred("graph opset=13 (x: f32[0,2], i: i64[1]) -> (y) { y = Gather(x, i) }", remarks),
+                         "Gather (opset 13): there is nothing to gather from [0,2]", BadInput);
+    CHECK_THROWS_WITH_AS(
+        inferred("graph opset=13 (x: f32[1,1,3]) -> (y) { y = MaxPool(x) {kernel_shape=[8589934592]} }", remarks),
+        "MaxPool (opset 13): kernel_shape [8589934592] is too large", BadInput);
+    CHECK_THROWS_WITH_AS(
+        inferred("graph opset=13 (x: f32[1,1,3], w: f32[1,1,1]) -> (y) { y = Conv(x, w) {pads=[8589934592,0]} }",
+                 remarks),
+        "Conv (opset 13): pads [8589934592,0] is too large", BadInput);
+    CHECK_NOTHROW(inferred("graph opset=13 (x: f32[0,2], i: i64[0]) -> (y) { y = Gather(x, i) }", remarks));
+}
