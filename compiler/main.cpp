@@ -39,8 +39,10 @@ void add_model(CLI::App* sub, std::filesystem::path& model) {
     sub->add_option("model", model, "the ONNX file")->required()->type_name("MODEL");
 }
 
-void add_bind(CLI::App* sub, PipelineFlags& flags, const char* what) {
-    sub->add_option("--bind", flags.bind, what)->type_name("DIM=V[,V...]")->allow_extra_args(false);
+void add_bind(CLI::App* sub, PipelineFlags& flags) {
+    sub->add_option("--bind", flags.bind, "the value of a dim that the model leaves open: its symbol, or INPUT:AXIS")
+        ->type_name("DIM=VALUE")
+        ->allow_extra_args(false);
 }
 
 void add_remarks(CLI::App* sub, PipelineFlags& flags) {
@@ -70,14 +72,10 @@ void add_engine(CLI::App* sub, EngineKind& engine, double& rtol, double& atol) {
     sub->add_option("--atol", atol, "absolute tolerance")->capture_default_str()->check(not_negative)->type_name("A");
 }
 
-constexpr const char* bind_one = "the value of a dim that the model leaves open: its symbol, or INPUT:AXIS";
-constexpr const char* bind_many =
-    "values of a dim that the model leaves open, a plan for each: its symbol, or INPUT:AXIS";
-
 void add_compile(CLI::App& app, CompileFlags& flags) {
     CLI::App* sub = command(app, "compile", "Cast a model into C++",
                             "  igata compile model.onnx -o out\n"
-                            "  igata compile model.onnx -o out --name photo --bind image:0=1,8 --weights incbin\n");
+                            "  igata compile model.onnx -o out --name photo --bind image:0=8 --weights incbin\n");
     add_model(sub, flags.model);
     sub->add_option("-o,--output", flags.folder, "the folder to write to")->required()->type_name("DIR");
     sub->add_option("--name", flags.name, "name of the files and of the C++ namespace; default: the model file's")
@@ -88,7 +86,7 @@ void add_compile(CLI::App& app, CompileFlags& flags) {
         ->check(CLI::IsMember({"literal", "incbin", "file"}).description(""))
         ->capture_default_str()
         ->type_name("FORM");
-    add_bind(sub, flags.pipeline, bind_many);
+    add_bind(sub, flags.pipeline);
     add_pipeline(sub, flags.pipeline);
 }
 
@@ -99,7 +97,7 @@ void add_check(CLI::App& app, CheckFlags& flags) {
     add_model(sub, flags.model);
     sub->add_flag("--passes", flags.passes,
                   "run the interpreter after every pass and name the first that changes a result");
-    add_bind(sub, flags.pipeline, bind_one);
+    add_bind(sub, flags.pipeline);
     add_pipeline(sub, flags.pipeline);
 }
 
@@ -142,7 +140,7 @@ void add_report(CLI::App& app, ReportFlags& flags) {
                             "  igata report model.onnx -o model.html\n");
     add_model(sub, flags.model);
     sub->add_option("-o,--output", flags.file, "the page to write")->required()->type_name("FILE.html");
-    add_bind(sub, flags.pipeline, bind_one);
+    add_bind(sub, flags.pipeline);
 }
 
 ExitCode dispatch(const CLI::App& app, const Flags& flags) {

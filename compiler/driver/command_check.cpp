@@ -82,7 +82,7 @@ ExitCode command_check(const CheckFlags& flags) {
     if (flags.passes) {
         PipelineFlags pipeline = flags.pipeline;
         pipeline.after = [&](const std::string& pass, const Graph& now) { checker.after(pass, now); };
-        (void)run_pipeline(flags.model, std::move(graph), pipeline, parse_single_bindings(flags.pipeline.bind),
+        (void)run_pipeline(flags.model, std::move(graph), pipeline, parse_bindings(flags.pipeline.bind),
                            remarks);
     }
     print_remarks(flags.pipeline, remarks);

@@ -17,7 +17,7 @@ EmitOptions::Weights weights_from_name(const std::string& name) {
 }  // namespace
 
 ExitCode command_compile(const CompileFlags& flags) {
-    const Bindings bindings = parse_single_bindings(flags.pipeline.bind);
+    const Bindings bindings = parse_bindings(flags.pipeline.bind);
     const EmitOptions options{flags.name.empty() ? to_identifier(flags.model.stem().string()) : flags.name,
                               weights_from_name(flags.weights)};
     Remarks remarks;

@@ -10,7 +10,7 @@ ExitCode command_report(const ReportFlags& flags) {
     Graph graph = load_model(flags.model, remarks);
     const std::size_t nodes = graph.nodes.size();
     const PipelineResult result = run_pipeline(flags.model, std::move(graph), flags.pipeline,
-                                               parse_single_bindings(flags.pipeline.bind), remarks);
+                                               parse_bindings(flags.pipeline.bind), remarks);
     write_files(flags.file.parent_path().empty() ? "." : flags.file.parent_path(),
                 {{flags.file.filename().string(), report_page(result.plan, nodes, remarks)}});
     return ExitCode::fine;

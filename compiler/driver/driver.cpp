@@ -26,24 +26,21 @@ auto naming(const fs::path& file, F&& f) {
     }
 }
 
-[[noreturn]] void bad_binding(const std::string& text) {
-    throw Error(ExitCode::usage,
-                fmt::format("--bind {}: write DIM=VALUE[,VALUE...], with a dim's symbol or INPUT:AXIS, as "
-                            "in `--bind N=1` or `--bind image:0=1,8`",
-                            text));
-}
-
-std::vector<std::int64_t> parse_values(const std::string& text, std::size_t begin) {
-    std::vector<std::int64_t> values;
-    const char* at = text.data() + begin;
+std::int64_t parse_binding_value(const std::string& text, std::size_t begin) {
+    std::int64_t value = 0;
     const char* const end = text.data() + text.size();
-    while (true) {
-        const auto [next, error] = std::from_chars(at, end, values.emplace_back());
-        if (error != std::errc{} || values.back() < 1) bad_binding(text);
-        if (next == end) return values;
-        if (*next != ',') bad_binding(text);
-        at = next + 1;
-    }
+    const auto [next, error] = std::from_chars(text.data() + begin, end, value);
+    if (error == std::errc{} && next != end && *next == ',')
+        throw Error(ExitCode::usage,
+                    fmt::format("--bind {}: a dim takes one value; at run time, axis 0 may be any multiple "
+                                "of it",
+                                text));
+    if (error != std::errc{} || next != end || value < 1)
+        throw Error(ExitCode::usage,
+                    fmt::format("--bind {}: write DIM=VALUE with a dim's symbol or INPUT:AXIS, as in `--bind "
+                                "N=1` or `--bind image:0=1`",
+                                text));
+    return value;
 }
 
 }  // namespace
@@ -54,30 +51,17 @@ Graph load_model(const fs::path& file, Remarks& remarks) {
     return graph;
 }
 
-std::vector<Bindings> parse_bindings(const std::vector<std::string>& bind) {
-    std::vector<Bindings> all{{}};
+Bindings parse_bindings(const std::vector<std::string>& bind) {
+    Bindings bindings;
     for (const std::string& text : bind) {
         const auto equals = text.rfind('=');
-        if (equals == std::string::npos || equals == 0) bad_binding(text);
         const std::string dim = text.substr(0, equals);
-        if (all.front().contains(dim))
+        const bool named = equals != std::string::npos && equals > 0;
+        const std::int64_t value = parse_binding_value(text, named ? equals + 1 : text.size());
+        if (!bindings.emplace(dim, value).second)
             throw Error(ExitCode::usage, fmt::format("--bind {}: {} is bound twice", text, dim));
-        std::vector<Bindings> next;
-        for (const Bindings& given : all) {
-            for (const std::int64_t value : parse_values(text, equals + 1)) {
-                next.push_back(given);
-                next.back()[dim] = value;
-            }
-        }
-        all = std::move(next);
     }
-    return all;
-}
-
-Bindings parse_single_bindings(const std::vector<std::string>& bind) {
-    const auto all = parse_bindings(bind);
-    if (all.size() != 1) throw Error(ExitCode::usage, "--bind: this command takes one value for each dim");
-    return all.front();
+    return bindings;
 }
 
 PipelineOptions pipeline_options(const PipelineFlags& flags, const Bindings& bindings) {

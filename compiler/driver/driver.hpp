@@ -15,7 +15,7 @@ namespace igata {
 
 /// What every command that runs the pipeline takes.
 struct PipelineFlags {
-    std::vector<std::string> bind;  ///< DIM=V[,V...]
+    std::vector<std::string> bind;  ///< DIM=VALUE
     std::vector<std::string> print_after;
     std::string stop_after;
     bool time_passes = false;
@@ -81,10 +81,8 @@ ExitCode command_ops(bool json);
 /// Imports the model; every operator is supported. Throws Error, beginning with the file.
 Graph load_model(const std::filesystem::path& file, Remarks& remarks);
 
-/// One set of bindings for each combination of the values given: {"N=1,8", "H=320"} gives two. Throws a usage Error.
-std::vector<Bindings> parse_bindings(const std::vector<std::string>& bind);
-/// Likewise where a command takes one value for each dim.
-Bindings parse_single_bindings(const std::vector<std::string>& bind);
+/// From DIM=VALUE each. Throws a usage Error.
+Bindings parse_bindings(const std::vector<std::string>& bind);
 
 PipelineOptions pipeline_options(const PipelineFlags& flags, const Bindings& bindings);
 /// Runs the pipeline; errors begin with the file.

@@ -11,21 +11,29 @@
 
 namespace igata {
 
+/// The integers, within what arithmetic on dims survives; beyond any dim, all mean the same (ends of Slice, for one).
+inline Dims bounded_integers(const Tensor& tensor) {
+    constexpr std::int64_t most = std::int64_t{1} << 60;
+    Dims values = tensor.to_i64();
+    for (std::int64_t& value : values) value = std::clamp(value, -most, most);
+    return values;
+}
+
 /// Input i as integers, or nothing if it is absent. Throws Unsupported if the value is not known at compile time.
 inline std::optional<Dims> integers(const InferContext& context, std::size_t i, std::string_view what) {
     if (!context.has_input(i)) return std::nullopt;
-    return context.require_constant(i, what).to_i64();
+    return bounded_integers(context.require_constant(i, what));
 }
 inline std::optional<Dims> integers(const EvalContext& context, std::size_t i, std::string_view) {
     if (!context.has_input(i)) return std::nullopt;
-    return context.input(i).to_i64();
+    return bounded_integers(context.input(i));
 }
 inline std::optional<Dims> integers(const LowerContext& context, std::size_t i, std::string_view what) {
     const ValueId id = context.node().input(i);
     if (id == no_value) return std::nullopt;
     const Tensor* constant = context.graph().constant(id);
     if (constant == nullptr) context.unsupported(std::string(what) + " must be known at compile time");
-    return constant->to_i64();
+    return bounded_integers(*constant);
 }
 
 inline const Dims& input_dims(const InferContext& context, std::size_t i) { return context.dims(i); }

@@ -34,7 +34,8 @@ Dims tiled_dims(Dims dims, const Dims& repeats) {
     for (std::size_t i = 0; i < dims.size(); ++i) {
         if (repeats[i] < 0)
             throw std::invalid_argument(fmt::format("repeats {} holds {}", to_string(repeats), repeats[i]));
-        dims[i] *= repeats[i];
+        if (__builtin_mul_overflow(dims[i], repeats[i], &dims[i]))
+            throw std::invalid_argument(fmt::format("repeats {} are too large", to_string(repeats)));
     }
     return dims;
 }
