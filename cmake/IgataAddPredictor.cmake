@@ -1,5 +1,5 @@
 # igata_add_predictor(<target> MODEL <file.onnx>
-#     [NAME <identifier>] [BIND <dim>=<v>[,<v>...] ...] [WEIGHTS literal|incbin|file] [PRECISION f32]
+#     [NAME <identifier>] [BIND <dim>=<v> ...] [WEIGHTS literal|incbin|file] [PRECISION f32]
 #     [THREADING seq|omp] [EXECUTABLE] [SHARED] [REPORT] [TEST_DATA <dir>] [OPTIONS ...])
 #
 # Casts an ONNX model into C++ at build time and compiles it into the library <target>; link it and include <name>.h (C) or
@@ -90,7 +90,7 @@ macro(_igata_check_arguments)
         _igata_fail("PRECISION ${arg_PRECISION} is not supported, only f32")
     endif()
     foreach(bind IN LISTS arg_BIND)
-        if(NOT bind MATCHES "^.+=[0-9]+(,[0-9]+)*$")
+        if(NOT bind MATCHES "^.+=[0-9]+$")
             _igata_fail("BIND takes <dim>=<value>, not '${bind}'")
         endif()
     endforeach()
