@@ -20,11 +20,11 @@ title "Against what Keras and ONNX Runtime answered to the recorded inputs (at m
 title "Time, on this machine"
 for threads in 1 $(($(nproc) > 1 ? 2 : 0)); do
     ((threads)) || continue
-    "$photo" --benchmark 100 --threads "$threads" | awk -v threads="$threads" '
+    "$photo" --benchmark 40 --threads "$threads" | awk -v threads="$threads" '
         /^create/ { create = $2 }
         /^first/  { first = $3 }
         /^run/    { median = $6 }
-        END { printf "  %d thread%s  %6.2f ms a picture (median of 100), ready in %.0f ms, first result after %.0f ms more\n",
+        END { printf "  %d thread%s  %6.2f ms a picture (median of 40), ready in %.0f ms, first result after %.0f ms more\n",
                      threads, (threads > 1 ? "s" : " "), median, create, first }'
 done
 
