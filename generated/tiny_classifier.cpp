@@ -51,6 +51,8 @@ constexpr ConvolutionSpec stem_2_spec{
     /*pads_begin*/ {0, 0, 0},
     /*pads_end*/ {1, 1, 0},
     /*epilogue*/ {1, {{PostOp::Kind::eltwise, Eltwise::swish, Binary::add, 1.0F, 0.0F, {}, -1}}},
+    /*scale*/ {},
+    /*mean*/ {},
 };
 
 // depthwise
@@ -66,6 +68,8 @@ constexpr ConvolutionSpec depthwise_spec{
     /*pads_begin*/ {1, 1, 0},
     /*pads_end*/ {1, 1, 0},
     /*epilogue*/ {1, {{PostOp::Kind::eltwise, Eltwise::swish, Binary::add, 1.0F, 0.0F, {}, -1}}},
+    /*scale*/ {},
+    /*mean*/ {},
 };
 
 /// squeeze
@@ -111,6 +115,8 @@ constexpr ConvolutionSpec gate_spec{
     /*pads_begin*/ {0, 0, 0},
     /*pads_end*/ {0, 0, 0},
     /*epilogue*/ {1, {{PostOp::Kind::eltwise, Eltwise::sigmoid, Binary::add, 0.0F, 0.0F, {}, -1}}},
+    /*scale*/ {},
+    /*mean*/ {},
 };
 
 /// excite
@@ -151,6 +157,8 @@ constexpr ConvolutionSpec project_spec{
     /*pads_begin*/ {0, 0, 0},
     /*pads_end*/ {0, 0, 0},
     /*epilogue*/ {1, {{PostOp::Kind::sum, Eltwise::relu, Binary::add, 0.0F, 0.0F, {}, -1}}},
+    /*scale*/ {},
+    /*mean*/ {},
 };
 
 /// pool

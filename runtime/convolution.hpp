@@ -5,10 +5,12 @@
 
 #include <memory>
 
+#include "runtime/convolution_mean.hpp"
 #include "runtime/depthwise.hpp"
 #include "runtime/epilogue.hpp"
 #include "runtime/onednn.hpp"
 #include "runtime/operation.hpp"
+#include "runtime/scaled_source.hpp"
 #include "runtime/specs.hpp"
 
 namespace igata::runtime {
@@ -52,9 +54,8 @@ inline dnnl::convolution_forward::primitive_desc choose_convolution(const dnnl::
     return onednn::is_slow(onednn::implementation(free)) ? exact : free;
 }
 
-/// Throws dnnl::error or std::runtime_error if there is no implementation.
-inline std::unique_ptr<Operation> make_operation(const Builder& builder, const ConvolutionSpec& spec) {
-    if (DepthwiseConvolution::fits(builder, spec)) return make_depthwise(builder, spec);
+/// oneDNN's, without scale and mean.
+inline std::unique_ptr<Operation> make_onednn_convolution(const Builder& builder, const ConvolutionSpec& spec) {
     enum Operand : int { src, weights, bias, dst };
     return make_with_epilogue(spec.epilogue, dst, spec.dst, [&](const InsideOps& ops, const MemorySpec& result) {
         const auto pd = choose_convolution(builder.engine, spec, result, ops.attr());
@@ -66,6 +67,25 @@ inline std::unique_ptr<Operation> make_operation(const Builder& builder, const C
         operation->add(DNNL_ARG_DST, dst, onednn::memory_desc(result), pd.dst_desc(), ops.dst_use());
         return operation;
     });
+}
+
+/// An implementation and which optional operands it deals with itself; passes before and after it do the rest. Throws
+/// dnnl::error or std::runtime_error if there is no implementation.
+inline std::unique_ptr<Operation> make_operation(const Builder& builder, const ConvolutionSpec& spec) {
+    const bool depthwise = DepthwiseConvolution::fits(builder, spec);
+    const bool takes_scale = false;
+    const bool takes_mean = false;
+    ConvolutionSpec rest = spec;
+    if (spec.scale.is_present() && !takes_scale) {
+        rest.scale = {};
+        rest.src = packed_like(spec.src);
+        return std::make_unique<ScaledSource>(spec, make_operation(builder, rest));
+    }
+    if (spec.mean.is_present() && !takes_mean) {
+        rest.mean = {};
+        return std::make_unique<ConvolutionMean>(spec, make_operation(builder, rest));
+    }
+    return depthwise ? make_depthwise(builder, spec) : make_onednn_convolution(builder, spec);
 }
 
 }  // namespace igata::runtime

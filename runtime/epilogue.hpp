@@ -132,9 +132,18 @@ private:
             return;
         }
         float values[piece];
-        for (std::int64_t i = 0; i < count; ++i) values[i] = from[i * inner.strides[0]];
+        copy(from, inner.strides[0], values, 1, count);
         apply(values, to, inner, count, offsets, operands);
-        for (std::int64_t i = 0; i < count; ++i) to[i * inner.strides[1]] = values[i];
+        copy(values, 1, to, inner.strides[1], count);
+    }
+
+    static void copy(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride,
+                     std::int64_t count) {
+        if (from_stride == 1 && to_stride == 1) {
+            std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(float));
+        } else {
+            for (std::int64_t i = 0; i < count; ++i) to[i * to_stride] = from[i * from_stride];
+        }
     }
 
     void apply(float* x, const float* dst, const Loop& inner, std::int64_t count, const std::int64_t* offsets,
@@ -154,7 +163,11 @@ private:
 
     template <class Operator>
     static void combine_by(float* x, const float* y, std::int64_t stride, std::int64_t count, Operator operate) {
-        for (std::int64_t i = 0; i < count; ++i) x[i] = operate(x[i], y[i * stride]);
+        if (stride == 1) {
+            for (std::int64_t i = 0; i < count; ++i) x[i] = operate(x[i], y[i]);
+        } else {
+            for (std::int64_t i = 0; i < count; ++i) x[i] = operate(x[i], y[i * stride]);
+        }
     }
 
     static void combine(Binary binary, float* x, const float* y, std::int64_t stride, std::int64_t count) {

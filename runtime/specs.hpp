@@ -76,8 +76,16 @@ struct Epilogue {
     PostOp ops[max_post_ops] = {};
 };
 
-/// Operands: src, weights, bias (or none), dst, then post-op operands. Weights are [oc, ic/groups, k...] (ONNX order).
-/// With PostOp::sum, dst holds the summand on entry.
+/// An operand that a step may lack.
+struct OptionalOperand {
+    MemorySpec memory = {};
+    std::int32_t operand_index = -1;  ///< its place in Step::operands; -1: absent
+
+    constexpr bool is_present() const { return operand_index >= 0; }
+};
+
+/// Operands: src, weights, bias (or none), dst, then those of post-ops, scale and mean. Weights are [oc, ic/groups, k...]
+/// (ONNX order). With PostOp::sum, dst holds the summand on entry.
 struct ConvolutionSpec {
     MemorySpec src, weights, bias, dst;  ///< bias.rank == 0: no bias
     int spatial = 2;                     ///< 1 to 3; src.rank == spatial + 2
@@ -87,6 +95,8 @@ struct ConvolutionSpec {
     std::int64_t pads_begin[max_spatial] = {};
     std::int64_t pads_end[max_spatial] = {};
     Epilogue epilogue = {};
+    OptionalOperand scale = {};  ///< f32 [n or 1, ic, 1...]: src is multiplied by it first; the padding stays zero
+    OptionalOperand mean = {};   ///< f32 [n, oc, 1...], written: the average of dst over its spatial axes
 };
 
 /// dst = a x b (+ bias). Operands: a, b, bias (or none), dst, then post-op operands. Equal ranks of 2 or more; batch dims

@@ -87,6 +87,10 @@ std::string row(const Epilogue& epilogue) {
     return fmt::format("{{{}, {{{}}}}}", epilogue.count, ops);
 }
 
+std::string row(const OptionalOperand& operand) {
+    return operand.is_present() ? fmt::format("{{{}, {}}}", row(operand.memory), operand.operand_index) : "{}";
+}
+
 using Fields = std::vector<std::pair<std::string_view, std::string>>;
 
 struct SpecRow {
@@ -105,7 +109,9 @@ struct SpecRow {
                  {"dilations", leading(s.dilations, max_spatial)},
                  {"pads_begin", leading(s.pads_begin, max_spatial)},
                  {"pads_end", leading(s.pads_end, max_spatial)},
-                 {"epilogue", row(s.epilogue)}}};
+                 {"epilogue", row(s.epilogue)},
+                 {"scale", row(s.scale)},
+                 {"mean", row(s.mean)}}};
     }
     SpecRow operator()(const MatMulSpec& s) const {
         return {"MatMulSpec",

@@ -75,6 +75,8 @@ struct OperandSpecs {
     std::size_t i;
 
     MemorySpec operator()(const runtime::ConvolutionSpec& spec) const {
+        for (const runtime::OptionalOperand* operand : {&spec.scale, &spec.mean})
+            if (operand->operand_index == static_cast<std::int32_t>(i)) return operand->memory;
         return pick({spec.src, spec.weights, spec.bias, spec.dst}, spec.epilogue);
     }
     MemorySpec operator()(const runtime::MatMulSpec& spec) const {

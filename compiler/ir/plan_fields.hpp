@@ -47,6 +47,8 @@ struct Fields {
         io.integers("pads_begin=", s.pads_begin, s.spatial, 0);
         io.integers("pads_end=", s.pads_end, s.spatial, 0);
         io.epilogue(s.epilogue);
+        io.extra_operand("scale=", s.scale, false);
+        io.extra_operand("mean=", s.mean, true);
     }
     template <class Io>
     static void visit(Io& io, runtime::MatMulSpec& s) {

@@ -54,6 +54,11 @@ public:
         if (scanner_.accept(label)) spec = place(false);
         else step_.operands.push_back({});
     }
+    void extra_operand(std::string_view label, runtime::OptionalOperand& extra, bool written) {
+        if (!scanner_.accept(label)) return;
+        extra.operand_index = static_cast<std::int32_t>(step_.operands.size());
+        extra.memory = place(written);
+    }
     void destination(std::string_view label, MemorySpec& spec) {
         scanner_.expect(label);
         destination_ = step_.operands.size();

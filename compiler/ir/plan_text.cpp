@@ -36,6 +36,9 @@ public:
         if (step_.operands.at(next_).buffer == no_buffer) ++next_;
         else operand(label, spec);
     }
+    void extra_operand(std::string_view label, const runtime::OptionalOperand& extra, bool) {
+        if (extra.is_present()) add(label, place(static_cast<std::size_t>(extra.operand_index), extra.memory));
+    }
     void destination(std::string_view label, const MemorySpec& spec) { operand(label, spec); }
     void integer(std::string_view label, std::int64_t value, std::int64_t usual) {
         if (value != usual) add(label, std::to_string(value));

@@ -26,6 +26,10 @@ public:
             step_ = &step;
             if (!names_.insert(step.name).second) fail("another step has its name");
             if (const auto* loop = std::get_if<Loop>(&step.spec)) check_loop(*loop);
+            if (const auto* conv = std::get_if<runtime::ConvolutionSpec>(&step.spec)) {
+                check_per_channel("scale", conv->scale, conv->src, false);
+                check_per_channel("mean", conv->mean, conv->dst, true);
+            }
             check_operands();
         }
         step_ = nullptr;
@@ -89,6 +93,23 @@ private:
         const DataType type = expr::type_of(loop.body, types);
         if (type != loop.output.dtype && type != DataType::undefined && !is_constant(loop.body))
             fail(fmt::format("the body is {}, the output {}", name_of(type), name_of(loop.output.dtype)));
+    }
+
+    /// One value a channel, and for a mean an image, of `tensor`.
+    void check_per_channel(const char* name, const runtime::OptionalOperand& operand, const runtime::MemorySpec& tensor,
+                           bool is_mean) const {
+        if (!operand.is_present()) return;
+        const auto index = static_cast<std::size_t>(operand.operand_index);
+        const runtime::MemorySpec& memory = operand.memory;
+        if (index >= step_->operands.size() || step_->operands[index].buffer == no_buffer)
+            fail(fmt::format("its {} is described but absent", name));
+        if (step_->operands[index].written != is_mean || step_->operands[index].read == is_mean)
+            fail(fmt::format("its {} must be {}", name, is_mean ? "written" : "read"));
+        bool fits = memory.rank == tensor.rank && memory.dims[1] == tensor.dims[1] &&
+                    (memory.dims[0] == tensor.dims[0] || (memory.dims[0] == 1 && !is_mean));
+        for (int axis = 2; axis < memory.rank; ++axis) fits = fits && memory.dims[axis] == 1;
+        for (const DataType dtype : {memory.dtype, tensor.dtype}) fits = fits && dtype == DataType::f32;
+        if (!fits) fail(fmt::format("its {} does not hold one f32 a channel", name));
     }
 
     static bool is_constant(const ExprPtr& e) { return expr::operand_count(e) == 0; }

@@ -8,8 +8,12 @@ namespace igata::runtime::test {
 namespace {
 
 /// One accumulated result of a convolution, by the definition.
-double reference_convolution(const ConvolutionSpec& s, Operand& src, Operand& weights, Operand* bias,
+double reference_convolution(const ConvolutionSpec& s, const std::vector<Operand*>& operands,
                              const std::int64_t* index) {
+    Operand& src = *operands[0];
+    Operand& weights = *operands[1];
+    Operand* bias = operands[2];
+    Operand* scale = s.scale.is_present() ? operands[static_cast<std::size_t>(s.scale.operand_index)] : nullptr;
     const std::int64_t oc = index[1];
     const std::int64_t ic_per_group = s.weights.dims[1];
     const std::int64_t group = oc / (s.dst.dims[1] / s.groups);
@@ -24,7 +28,9 @@ double reference_convolution(const ConvolutionSpec& s, Operand& src, Operand& we
             tap[2 + i] = w[2 + i];
             if (at[2 + i] < 0 || at[2 + i] >= s.src.dims[2 + i]) return;
         }
-        sum += static_cast<double>(src.at(at)) * static_cast<double>(weights.at(tap));
+        const std::int64_t channel[max_rank] = {s.scale.memory.dims[0] > 1 ? at[0] : 0, at[1]};
+        const double factor = scale != nullptr ? static_cast<double>(scale->at(channel)) : 1.0;
+        sum += factor * static_cast<double>(src.at(at)) * static_cast<double>(weights.at(tap));
     });
     return sum;
 }
@@ -43,11 +49,29 @@ std::string describe(const ConvolutionSpec& s) {
     list("end", s.pads_end, s.spatial);
     list("src_strides", s.src.strides, s.src.rank);
     list("dst_strides", s.dst.strides, s.dst.rank);
-    text << " groups=" << s.groups << " bias=" << s.bias.rank << " epilogue=";
+    text << " scale=" << s.scale.is_present() << " mean=" << s.mean.is_present() << " groups=" << s.groups
+         << " bias=" << s.bias.rank << " epilogue=";
     for (int i = 0; i < s.epilogue.count; ++i) {
         text << static_cast<int>(s.epilogue.ops[i].kind) << ':' << static_cast<int>(s.epilogue.ops[i].eltwise) << ' ';
     }
     return text.str();
+}
+
+/// How many averages over the spatial axes of `dst` the mean has wrong.
+int wrong_means(Operand& dst, Operand& mean) {
+    std::vector<double> sums(static_cast<std::size_t>(dst.spec.dims[0] * dst.spec.dims[1]));
+    const auto place = [&](const std::int64_t* index) {
+        return static_cast<std::size_t>(index[0] * dst.spec.dims[1] + index[1]);
+    };
+    for_each_index(dst.spec,
+                   [&](const std::int64_t* index) { sums[place(index)] += static_cast<double>(dst.at(index)); });
+    const double count =
+        static_cast<double>(element_count(dst.spec)) / static_cast<double>(std::max<std::size_t>(sums.size(), 1));
+    int wrong = 0;
+    for_each_index(mean.spec, [&](const std::int64_t* index) {
+        if (!close(sums[place(index)] / count, mean.at(index), 1e-5)) ++wrong;
+    });
+    return wrong;
 }
 
 /// Runs the convolution on random data and compares every result.
@@ -61,21 +85,30 @@ void check_convolution(Random& random, ConvolutionSpec& spec, std::vector<Operan
     std::vector<Operand*> operands{&src, &weights, spec.bias.rank > 0 ? &bias : nullptr, &dst};
     for (Operand& operand : extra) operands.push_back(&operand);
     Operand before = dst;
+    std::vector<std::byte> before_mean;
     SingleStep step(StepKind::convolution, &spec, operands, threads);
     step.run();
     int wrong = 0;
     for_each_index(spec.dst, [&](const std::int64_t* index) {
-        const double sum = reference_convolution(spec, src, weights, operands[2], index);
+        const double sum = reference_convolution(spec, operands, index);
         const double expected = reference_epilogue(spec.epilogue, operands, index, spec.dst.rank, sum,
                                                    static_cast<double>(before.at(index)));
         if (!close(expected, dst.at(index))) ++wrong;
     });
     INFO(describe(spec));
     CHECK(wrong == 0);
+    if (spec.mean.is_present()) {
+        Operand& mean = *operands[static_cast<std::size_t>(spec.mean.operand_index)];
+        CHECK(wrong_means(dst, mean) == 0);
+        before_mean = mean.bytes;
+        std::fill(mean.bytes.begin(), mean.bytes.end(), std::byte{0});
+    }
     Operand first = dst;
     dst.bytes = before.bytes;
     step.run();
     CHECK(dst.bytes == first.bytes);
+    if (spec.mean.is_present())
+        CHECK(operands[static_cast<std::size_t>(spec.mean.operand_index)]->bytes == before_mean);
 }
 
 std::int64_t result_size(const ConvolutionSpec& s, int i, std::int64_t size) {
@@ -94,7 +127,7 @@ ConvolutionSpec random_convolution(Random& random, Shape shape, int spatial, std
                                                                 : 1;
     const std::int64_t ic = shape == Shape::depthwise ? 1 : pick(random, 1, 40);
     const std::int64_t oc = s.groups * (shape == Shape::depthwise ? pick(random, 1, 8) / 7 + 1 : pick(random, 1, 40));
-    std::vector<std::int64_t> src_dims{pick(random, 1, 2), ic * s.groups};
+    std::vector<std::int64_t> src_dims{pick(random, 1, 3), ic * s.groups};
     std::vector<std::int64_t> weight_dims{oc, ic};
     const std::int64_t limit = spatial == 3 ? 6 : 17;
     for (int i = 0; i < spatial; ++i) {
@@ -117,6 +150,19 @@ ConvolutionSpec random_convolution(Random& random, Shape shape, int spatial, std
     s.dst = layout(DataType::f32, dst_dims, order(), pick(random, 0, 5) == 0 ? 5 : 0);
     if (pick(random, 0, 2) > 0) s.bias = layout(DataType::f32, {oc});
     s.epilogue = random_epilogue(random, s.dst, 4, extra);
+    const auto add = [&](OptionalOperand& operand, std::int64_t images, std::int64_t channels) {
+        std::vector<std::int64_t> dims(static_cast<std::size_t>(spatial) + 2, 1);
+        dims[0] = images;
+        dims[1] = channels;
+        operand.memory = layout(DataType::f32, dims);
+        operand.operand_index = 4 + static_cast<std::int32_t>(extra.size());
+        extra.push_back(random_operand(random, operand.memory));
+    };
+    if (pick(random, 0, 3) == 0) add(s.scale, pick(random, 0, 1) == 0 ? 1 : src_dims[0], src_dims[1]);
+    if (pick(random, 0, 2) == 0) {
+        add(s.mean, dst_dims[0], oc);
+        extra.back().written = true;
+    }
     return s;
 }
 
