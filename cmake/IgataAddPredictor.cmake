@@ -161,7 +161,10 @@ macro(_igata_add_executable)
         endif()
         add_library(igata_predictor_cli STATIC EXCLUDE_FROM_ALL
             ${support}/runtime/predictor_cli.cpp ${support}/runtime/predictor_arguments.cpp
-            ${support}/runtime/predictor_image.cpp ${support}/runtime/predictor_tensor.cpp)
+            ${support}/runtime/predictor_image.cpp ${support}/runtime/predictor_tensor.cpp
+            ${support}/runtime/predictor_profile.cpp ${support}/runtime/predictor_peak.cpp)
+        find_package(Threads REQUIRED)
+        target_link_libraries(igata_predictor_cli PUBLIC Threads::Threads)
         target_include_directories(igata_predictor_cli PUBLIC ${support})
         target_include_directories(igata_predictor_cli SYSTEM PRIVATE ${IGATA_STB_INCLUDE_DIR})
         target_compile_features(igata_predictor_cli PUBLIC cxx_std_17)

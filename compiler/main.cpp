@@ -23,6 +23,7 @@ struct Flags {
     VerifyFlags verify;
     ConformanceFlags conformance;
     ReportFlags report;
+    ProfileFlags profile;
     bool json = false;
 };
 
@@ -143,6 +144,19 @@ void add_report(CLI::App& app, ReportFlags& flags) {
     add_bind(sub, flags.pipeline);
 }
 
+void add_profile(CLI::App& app, ProfileFlags& flags) {
+    CLI::App* sub = command(app, "profile", "Cast and compile a model, run it here, and print the time of each step",
+                            "  igata profile model.onnx\n"
+                            "  igata profile model.onnx --bind N=8 --threads 2 --markdown profile.md\n");
+    add_model(sub, flags.model);
+    const CLI::Range positive(1, 1000000);
+    sub->add_option("--runs", flags.runs, "how many runs to take the medians of")->check(positive)->capture_default_str()->type_name("N");
+    sub->add_option("--threads", flags.threads, "threads of a run")->check(positive)->capture_default_str()->type_name("T");
+    sub->add_option("--json", flags.json, "also write the figures to a file")->type_name("FILE");
+    sub->add_option("--markdown", flags.markdown, "also write the table to a file")->type_name("FILE");
+    add_bind(sub, flags.pipeline);
+}
+
 ExitCode dispatch(const CLI::App& app, const Flags& flags) {
     const std::string name = app.get_subcommands().front()->get_name();
     if (name == "compile") return command_compile(flags.compile);
@@ -151,6 +165,7 @@ ExitCode dispatch(const CLI::App& app, const Flags& flags) {
     if (name == "verify") return command_verify(flags.verify);
     if (name == "conformance") return command_conformance(flags.conformance);
     if (name == "report") return command_report(flags.report);
+    if (name == "profile") return command_profile(flags.profile);
     return command_ops(flags.json);
 }
 
@@ -191,6 +206,7 @@ int main(int argc, char** argv) {
     add_verify(app, flags.verify);
     add_conformance(app, flags.conformance);
     add_report(app, flags.report);
+    add_profile(app, flags.profile);
     command(app, "ops", "Print the table of operators", "  igata ops\n  igata ops --json\n")
         ->add_flag("--json", flags.json, "as JSON");
     try {

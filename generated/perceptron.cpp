@@ -58,7 +58,11 @@ constexpr igata_tensor_info outputs[] = {
     {"logits", IGATA_F32, 2, output_0_dims, 16},
     {"hidden", IGATA_F32, 2, output_1_dims, 64},
 };
-constexpr igata_predictor_info info{"perceptron", 1, 2, inputs, outputs, 1, 0, 2, 1152, 0};
+constexpr igata_step_info step_infos[] = {
+    {"m0", "matmul", "m0", "[1,12] x [12,16] relu", 384, 944},
+    {"head", "matmul", "head", "[1,16] x [16,4]", 128, 352},
+};
+constexpr igata_predictor_info info{"perceptron", 1, 2, inputs, outputs, 1, 0, 2, 1152, 0, step_infos};
 
 }  // namespace igata::runtime::model
 }  // namespace
@@ -104,8 +108,25 @@ size_t perceptron_context_bytes(const perceptron_model* model) { return model !=
 igata_status perceptron_run(perceptron_context* context, const void* const* inputs, void* const* outputs, int64_t batch) {
     return igata::runtime::guarded([&] {
         igata::runtime::require(context != nullptr, "context is null");
-        igata::runtime::run_batch<1, 2>(context->context, *perceptron_info(), inputs, outputs, batch);
+        igata::runtime::run_batch<1, 2>(
+            *perceptron_info(), inputs, outputs, batch,
+            [&](const void* const* in, void* const* out) { context->context.run(in, out); });
     });
+}
+
+igata_status perceptron_profile(perceptron_context* context, const void* const* inputs, void* const* outputs, int64_t batch,
+                              double* seconds) {
+    return igata::runtime::guarded([&] {
+        igata::runtime::require(context != nullptr && seconds != nullptr, "context or seconds is null");
+        igata::runtime::run_batch<1, 2>(
+            *perceptron_info(), inputs, outputs, batch,
+            [&](const void* const* in, void* const* out) { context->context.profile(in, out, seconds); });
+    });
+}
+
+const char* perceptron_implementation(const perceptron_model* model, int step) {
+    if (model == nullptr || step < 0 || step >= perceptron_info()->step_count) return nullptr;
+    return model->program.implementation(static_cast<std::size_t>(step)).c_str();
 }
 
 const char* perceptron_status_message(igata_status status) { return igata::runtime::status_message(status); }

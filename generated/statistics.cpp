@@ -171,7 +171,14 @@ constexpr igata_tensor_info outputs[] = {
     {"best", IGATA_I64, 2, output_1_dims, 96},
     {"above", IGATA_BOOL, 1, output_2_dims, 2},
 };
-constexpr igata_predictor_info info{"statistics", 2, 3, inputs, outputs, 0, 0, 5, 0, 1984};
+constexpr igata_step_info step_infos[] = {
+    {"mean", "loop", "mean", "sum [2,240] -> [2,1]", 0, 1928},
+    {"sq", "loop", "sq", "[2,240] -> [2,240]", 0, 3848},
+    {"variance", "loop", "variance", "sum [2,240] -> [2,1]", 0, 1928},
+    {"best", "kernel", "best", "arg_extremum [40,2,6] -> [1,2,6]", 0, 2016},
+    {"above", "loop", "above", "[2] -> [2]", 0, 26},
+};
+constexpr igata_predictor_info info{"statistics", 2, 3, inputs, outputs, 0, 0, 5, 0, 1984, step_infos};
 
 }  // namespace igata::runtime::model
 }  // namespace
@@ -217,8 +224,25 @@ size_t statistics_context_bytes(const statistics_model* model) { return model !=
 igata_status statistics_run(statistics_context* context, const void* const* inputs, void* const* outputs, int64_t batch) {
     return igata::runtime::guarded([&] {
         igata::runtime::require(context != nullptr, "context is null");
-        igata::runtime::run_batch<2, 3>(context->context, *statistics_info(), inputs, outputs, batch);
+        igata::runtime::run_batch<2, 3>(
+            *statistics_info(), inputs, outputs, batch,
+            [&](const void* const* in, void* const* out) { context->context.run(in, out); });
     });
+}
+
+igata_status statistics_profile(statistics_context* context, const void* const* inputs, void* const* outputs, int64_t batch,
+                              double* seconds) {
+    return igata::runtime::guarded([&] {
+        igata::runtime::require(context != nullptr && seconds != nullptr, "context or seconds is null");
+        igata::runtime::run_batch<2, 3>(
+            *statistics_info(), inputs, outputs, batch,
+            [&](const void* const* in, void* const* out) { context->context.profile(in, out, seconds); });
+    });
+}
+
+const char* statistics_implementation(const statistics_model* model, int step) {
+    if (model == nullptr || step < 0 || step >= statistics_info()->step_count) return nullptr;
+    return model->program.implementation(static_cast<std::size_t>(step)).c_str();
 }
 
 const char* statistics_status_message(igata_status status) { return igata::runtime::status_message(status); }

@@ -45,6 +45,16 @@ typedef struct igata_tensor_info {
     size_t bytes;        /* of the whole tensor */
 } igata_tensor_info;
 
+/* One step of a run, and what it costs on paper. */
+typedef struct igata_step_info {
+    const char* name;
+    const char* kind;    /* convolution, matmul, pooling, softmax, lrn, kernel or loop */
+    const char* origin;  /* the model's nodes that it stands for */
+    const char* detail;  /* kernel, shapes and post-ops, for people */
+    int64_t flops;       /* of convolutions and matrix products, a multiply-add counting as two; 0 for others */
+    int64_t bytes;       /* read and written, each operand once */
+} igata_step_info;
+
 typedef struct igata_predictor_info {
     const char* name;
     int input_count;
@@ -56,6 +66,7 @@ typedef struct igata_predictor_info {
     int step_count;
     size_t weight_bytes;
     size_t arena_bytes;   /* activations of one context; oneDNN's scratch memory comes on top */
+    const igata_step_info* steps;
 } igata_predictor_info;
 
 typedef struct igata_options {
@@ -89,6 +100,13 @@ size_t statistics_context_bytes(const statistics_model* model);
 /* inputs[i] and outputs[i] point to dense row-major tensors as in statistics_info(). `batch` is the extent of axis 0, any
  * multiple of the predictor's own; 0 stands for the predictor's own. Allocates, locks and prints nothing. */
 igata_status statistics_run(statistics_context* context, const void* const* inputs, void* const* outputs, int64_t batch);
+
+/* Like run, and adds the seconds that each step took to seconds[0 .. step_count): see statistics_info()->steps. */
+igata_status statistics_profile(statistics_context* context, const void* const* inputs, void* const* outputs, int64_t batch,
+                              double* seconds);
+/* What runs a step on this processor: oneDNN's name of its implementation, or `igata:` and the kernel's. The model's; NULL
+ * if there is no such step. */
+const char* statistics_implementation(const statistics_model* model, int step);
 
 /* What a status means, in a word or two. */
 const char* statistics_status_message(igata_status status);

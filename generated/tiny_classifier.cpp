@@ -234,7 +234,19 @@ constexpr std::int64_t output_0_dims[] = {1, 5};
 constexpr igata_tensor_info outputs[] = {
     {"scores", IGATA_F32, 2, output_0_dims, 20},
 };
-constexpr igata_predictor_info info{"tiny_classifier", 1, 1, inputs, outputs, 1, 0, 10, 2240, 20480};
+constexpr igata_step_info step_infos[] = {
+    {"stem", "loop", "stem", "[1024,3] -> [1024,3]", 0, 24576},
+    {"stem.2", "convolution", "stem", "3x3 s2 3x32x32 -> 8x16x16 swish", 110592, 21376},
+    {"depthwise", "convolution", "depthwise", "3x3 depthwise 8x16x16 -> 8x16x16 swish", 36864, 16704},
+    {"squeeze", "loop", "squeeze", "sum [8,256] -> [8,1]", 0, 8224},
+    {"gate", "convolution", "gate", "1x1 8x1x1 -> 8x1x1 sigmoid", 128, 352},
+    {"excite", "loop", "excite", "[256,8] -> [256,8]", 0, 16416},
+    {"project", "convolution", "project", "1x1 8x16x16 -> 8x16x16 sum", 32768, 24864},
+    {"pool", "loop", "pool", "sum [8,256] -> [8,1]", 0, 8224},
+    {"dense", "matmul", "dense", "[1,8] x [8,5]", 80, 232},
+    {"softmax", "softmax", "softmax", "[1,5]", 0, 40},
+};
+constexpr igata_predictor_info info{"tiny_classifier", 1, 1, inputs, outputs, 1, 0, 10, 2240, 20480, step_infos};
 
 }  // namespace igata::runtime::model
 }  // namespace
@@ -280,8 +292,25 @@ size_t tiny_classifier_context_bytes(const tiny_classifier_model* model) { retur
 igata_status tiny_classifier_run(tiny_classifier_context* context, const void* const* inputs, void* const* outputs, int64_t batch) {
     return igata::runtime::guarded([&] {
         igata::runtime::require(context != nullptr, "context is null");
-        igata::runtime::run_batch<1, 1>(context->context, *tiny_classifier_info(), inputs, outputs, batch);
+        igata::runtime::run_batch<1, 1>(
+            *tiny_classifier_info(), inputs, outputs, batch,
+            [&](const void* const* in, void* const* out) { context->context.run(in, out); });
     });
+}
+
+igata_status tiny_classifier_profile(tiny_classifier_context* context, const void* const* inputs, void* const* outputs, int64_t batch,
+                              double* seconds) {
+    return igata::runtime::guarded([&] {
+        igata::runtime::require(context != nullptr && seconds != nullptr, "context or seconds is null");
+        igata::runtime::run_batch<1, 1>(
+            *tiny_classifier_info(), inputs, outputs, batch,
+            [&](const void* const* in, void* const* out) { context->context.profile(in, out, seconds); });
+    });
+}
+
+const char* tiny_classifier_implementation(const tiny_classifier_model* model, int step) {
+    if (model == nullptr || step < 0 || step >= tiny_classifier_info()->step_count) return nullptr;
+    return model->program.implementation(static_cast<std::size_t>(step)).c_str();
 }
 
 const char* tiny_classifier_status_message(igata_status status) { return igata::runtime::status_message(status); }

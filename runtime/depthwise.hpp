@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -150,6 +151,8 @@ public:
             }
         });
     }
+
+    std::string implementation() const override { return std::string("igata:depthwise:") + name_of(detect_isa()); }
 
 private:
     struct Activation {

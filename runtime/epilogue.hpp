@@ -300,6 +300,8 @@ public:
         pass_.run(reinterpret_cast<const float*>(result), reinterpret_cast<float*>(dst), frame.operands);
     }
 
+    std::string implementation() const override { return operation_->implementation() + " + epilogue"; }
+
 private:
     std::unique_ptr<Operation> operation_;
     EpiloguePass pass_;

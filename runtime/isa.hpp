@@ -22,6 +22,8 @@ inline Isa detect_isa() {
     return Isa::baseline;
 }
 
+inline const char* name_of(Isa isa) { return isa == Isa::v4 ? "v4" : isa == Isa::v3 ? "v3" : "baseline"; }
+
 /// `lanes` floats that the processor handles at once.
 template <int lanes>
 struct VectorOf {

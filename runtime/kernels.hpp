@@ -372,6 +372,8 @@ public:
         }
     }
 
+    std::string implementation() const override { return "igata:kernel"; }
+
 private:
     KernelSpec spec_;
 };

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "runtime/operation.hpp"
 #include "runtime/parallel.hpp"
@@ -23,6 +24,8 @@ public:
             spec_.function(spec_.state, frame.operands, begin, end);
         });
     }
+
+    std::string implementation() const override { return "igata:loop"; }
 
 private:
     LoopSpec spec_;

@@ -14,15 +14,15 @@ namespace igata::runtime::onednn {
 
 using Desc = dnnl::memory::desc;
 
-/// A primitive descriptor's common face: what the rest of the runtime asks of it.
-inline std::string implementation(const dnnl::primitive_desc_base& pd) {
+/// oneDNN's name of the implementation that it chose.
+inline std::string implementation(const_dnnl_primitive_desc_t pd) {
     const char* name = nullptr;
-#if DNNL_VERSION_MAJOR >= 3
-    dnnl_primitive_desc_query(pd.get(), dnnl_query_impl_info_str, 0, &name);
-#else
-    dnnl_primitive_desc_query(pd.get(), dnnl_query_impl_info_str, 0, static_cast<void*>(&name));
-#endif
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, static_cast<void*>(&name));
     return name != nullptr ? name : "";
+}
+inline std::string implementation(const dnnl::primitive_desc_base& pd) { return implementation(pd.get()); }
+inline std::string implementation(const dnnl::primitive& primitive) {
+    return implementation(primitive.get_primitive_desc());
 }
 
 /// A fallback of oneDNN that is worth avoiding.

@@ -107,6 +107,8 @@ public:
     /// What each context keeps for `run`.
     virtual std::vector<Call> calls() const { return {}; }
     virtual void run(const Frame& frame) const = 0;
+    /// What runs, for people: oneDNN's name of its implementation, or `igata:` and the kernel's.
+    virtual std::string implementation() const { return "igata"; }
 };
 
 /// What building an operation needs to know besides its spec.
@@ -162,6 +164,12 @@ public:
     void run(const Frame& frame) const override {
         const std::size_t count = before_.size() + 1 + after_.size();
         for (std::size_t i = 0; i < count; ++i) frame.calls[i].run(frame);
+    }
+
+    std::string implementation() const override {
+        const std::size_t reorders = before_.size() + after_.size();
+        return onednn::implementation(primitive_) +
+               (reorders > 0 ? " + " + std::to_string(reorders) + " reorders" : "");
     }
 
 private:

@@ -28,6 +28,16 @@ typedef struct igata_tensor_info {
     size_t bytes;        /* of the whole tensor */
 } igata_tensor_info;
 
+/* One step of a run, and what it costs on paper. */
+typedef struct igata_step_info {
+    const char* name;
+    const char* kind;    /* convolution, matmul, pooling, softmax, lrn, kernel or loop */
+    const char* origin;  /* the model's nodes that it stands for */
+    const char* detail;  /* kernel, shapes and post-ops, for people */
+    int64_t flops;       /* of convolutions and matrix products, a multiply-add counting as two; 0 for others */
+    int64_t bytes;       /* read and written, each operand once */
+} igata_step_info;
+
 typedef struct igata_predictor_info {
     const char* name;
     int input_count;
@@ -39,6 +49,7 @@ typedef struct igata_predictor_info {
     int step_count;
     size_t weight_bytes;
     size_t arena_bytes;   /* activations of one context; oneDNN's scratch memory comes on top */
+    const igata_step_info* steps;
 } igata_predictor_info;
 
 typedef struct igata_options {

@@ -61,6 +61,7 @@ const std::vector<Option>& options() {
         {"--describe", nullptr, "inputs, outputs and sizes", [](Arguments& a, const std::string&) { a.describe = true; }},
         {"--benchmark", "N", "time N runs after a warm-up",
          [](Arguments& a, const std::string& v) { a.benchmark = whole_number(v, "--benchmark", 1); }},
+        {"--per-step", nullptr, "with --benchmark: the time of each step", [](Arguments& a, const std::string&) { a.per_step = true; }},
         {"--verify", "DIR", "replay DIR/test_data_set_*; exit 1 beyond --rtol and --atol",
          [](Arguments& a, const std::string& v) { a.verify = v; }},
         {"--rtol", "R", "relative tolerance of --verify (1e-3)", [](Arguments& a, const std::string& v) { a.rtol = number(v, "--rtol"); }},
@@ -125,13 +126,14 @@ Arguments parse_arguments(int argc, char** argv, const igata_predictor_info& inf
     }
     if (!arguments.pictures.empty() && !arguments.inputs.empty())
         throw Failure(2, "pass either pictures or NAME=FILE.npy, not both ('" + arguments.pictures[0] + "' was taken for a picture)");
+    if (arguments.per_step && arguments.benchmark == 0) throw Failure(2, "--per-step goes with --benchmark N");
     return arguments;
 }
 
 std::string usage(const igata_predictor_info& info) {
     const std::string name = info.name;
     std::string text = "usage: " + name + " PICTURE...\n       " + name + " INPUT=FILE.npy... [--output NAME=FILE.npy]...\n       " + name +
-                       " --benchmark N | --describe | --verify DIR\n\n";
+                       " --benchmark N [--per-step] | --describe | --verify DIR\n\n";
     for (const Option& option : options()) {
         std::string left = std::string("  ") + option.name + (option.value != nullptr ? std::string(" ") + option.value : "");
         if (left.size() < 30) left.resize(30, ' ');

@@ -13,6 +13,7 @@ struct Arguments {
     bool help = false;
     bool describe = false;
     int benchmark = 0;
+    bool per_step = false;
     int threads = 0;
     int top = 5;
     double rtol = 1e-3;

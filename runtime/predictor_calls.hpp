@@ -79,10 +79,10 @@ inline void check_pointers(const igata_tensor_info* ports, int count, const void
     }
 }
 
-/// Runs the program over consecutive pieces of the inputs and outputs.
-template <int inputs_max, int outputs_max>
-void run_batch(Context& context, const igata_predictor_info& info, const void* const* inputs, void* const* outputs,
-               std::int64_t batch) {
+/// Calls run(inputs, outputs) for consecutive pieces of the inputs and outputs.
+template <int inputs_max, int outputs_max, class Run>
+void run_batch(const igata_predictor_info& info, const void* const* inputs, void* const* outputs, std::int64_t batch,
+               const Run& run) {
     check_pointers(info.inputs, info.input_count, inputs, "input");
     check_pointers(info.outputs, info.output_count, outputs, "output");
     const std::int64_t repeats = repeats_of(info, batch);
@@ -92,7 +92,7 @@ void run_batch(Context& context, const igata_predictor_info& info, const void* c
         const auto step = static_cast<std::size_t>(repeat);
         for (int i = 0; i < info.input_count; ++i) in[i] = static_cast<const char*>(inputs[i]) + step * info.inputs[i].bytes;
         for (int i = 0; i < info.output_count; ++i) out[i] = static_cast<char*>(outputs[i]) + step * info.outputs[i].bytes;
-        context.run(in, out);
+        run(in, out);
     }
 }
 

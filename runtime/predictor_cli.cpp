@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "runtime/predictor_arguments.hpp"
+#include "runtime/predictor_profile.hpp"
 
 namespace igata::cli {
 
@@ -55,17 +56,33 @@ public:
     }
 
     void run_into(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, std::int64_t repeats = 1) {
-        std::vector<const void*> in;
-        std::vector<void*> out;
-        for (const Tensor& input : inputs) in.push_back(input.bytes.data());
-        for (Tensor& output : outputs) out.push_back(output.bytes.data());
-        const std::int64_t unit = f_.info->batched != 0 ? (f_.info->input_count > 0 ? f_.info->inputs : f_.info->outputs)->dims[0] : 0;
-        check(f_.run(context_, in.data(), out.data(), unit * repeats));
+        const Pointers pointers(inputs, outputs);
+        check(f_.run(context_, pointers.in.data(), pointers.out.data(), batch(repeats)));
+    }
+
+    Profile profile(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, std::int64_t repeats, const Arguments& arguments) {
+        const Pointers pointers(inputs, outputs);
+        return measure_profile(f_, {model_, context_, pointers.in.data(), pointers.out.data(), batch(repeats), arguments.threads},
+                               arguments.benchmark);
     }
 
     std::size_t context_bytes() const { return f_.context_bytes(model_); }
 
 private:
+    struct Pointers {
+        Pointers(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs) {
+            for (const Tensor& input : inputs) in.push_back(input.bytes.data());
+            for (Tensor& output : outputs) out.push_back(output.bytes.data());
+        }
+        std::vector<const void*> in;
+        std::vector<void*> out;
+    };
+
+    /// As `run` takes it.
+    std::int64_t batch(std::int64_t repeats) const {
+        if (f_.info->batched == 0) return 0;
+        return (f_.info->input_count > 0 ? f_.info->inputs : f_.info->outputs)->dims[0] * repeats;
+    }
     void check(igata_status status) const {
         if (status != IGATA_OK) throw Failure(4, f_.last_error());
     }
@@ -266,6 +283,8 @@ void benchmark(const Functions& functions, const Arguments& arguments) {
     std::printf("create        %.2f ms\nfirst result  %.2f ms\n", create, first);
     std::printf("run           min %.3f ms, median %.3f ms, p90 %.3f ms (runs %d, threads %s)\n", times.front(), at(0.5), at(0.9),
                 arguments.benchmark, threads.c_str());
+    if (arguments.per_step)
+        std::printf("\n%s", profile_table(session.profile(inputs.tensors, outputs, inputs.repeats, arguments), TableStyle::plain).c_str());
 }
 
 // --verify ------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -49,12 +50,16 @@ public:
     /// What each context allocates: the plan's arena and the steps' scratch memory.
     std::size_t arena_bytes() const { return plan_bytes_ + scratch_bytes_; }
     int threads() const { return threads_; }
+    std::size_t step_count() const { return steps_.size(); }
+    /// Operation::implementation of a step. Throws std::out_of_range.
+    const std::string& implementation(std::size_t step) const { return steps_.at(step).implementation; }
 
 private:
     friend class Context;
 
     struct Step {
         std::unique_ptr<Operation> operation;
+        std::string implementation;
         OperandSpec operands[max_operands];
     };
 
@@ -62,6 +67,7 @@ private:
         try {
             Step step;
             step.operation = make(Builder{engine_, &row, weights_});
+            step.implementation = step.operation->implementation();
             std::copy(row.operands, row.operands + max_operands, step.operands);
             scratch_bytes_ = std::max(scratch_bytes_, step.operation->scratch_bytes());
             steps_.push_back(std::move(step));
@@ -109,6 +115,24 @@ public:
     /// inputs[i] and outputs[i] are row-major tensors of the plan's types. Allocates, locks and prints nothing. Throws
     /// std::runtime_error if a primitive fails.
     void run(const void* const* inputs, void* const* outputs) {
+        run_steps(inputs, outputs, [](std::size_t) {});
+    }
+
+    /// Like run, and adds the time that each step took to seconds[0 .. step_count).
+    void profile(const void* const* inputs, void* const* outputs, double* seconds) {
+        using Clock = std::chrono::steady_clock;
+        Clock::time_point before = Clock::now();
+        run_steps(inputs, outputs, [&](std::size_t step) {
+            const Clock::time_point now = Clock::now();
+            seconds[step] += std::chrono::duration<double>(now - before).count();
+            before = now;
+        });
+    }
+
+private:
+    /// Calls after_step(i) when step i is done.
+    template <class AfterStep>
+    void run_steps(const void* const* inputs, void* const* outputs, const AfterStep& after_step) {
         const ThreadScope scope(program_->threads_);
         for (const Port& port : ports_) {
             // Steps never write to an input; one address type keeps them simple.
@@ -120,10 +144,10 @@ public:
         for (std::size_t i = 0; i < program_->steps_.size(); ++i) {
             program_->steps_[i].operation->run(
                 {addresses_.data() + i * max_operands, scratch, calls_[i].data(), stream_.get()});
+            after_step(i);
         }
     }
 
-private:
     /// An operand whose address each run brings along.
     struct Port {
         std::size_t slot;

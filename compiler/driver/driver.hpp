@@ -68,12 +68,22 @@ struct ReportFlags {
     PipelineFlags pipeline;
 };
 
+struct ProfileFlags {
+    std::filesystem::path model;
+    int runs = 50;
+    int threads = 1;
+    std::filesystem::path json;      ///< empty: not written
+    std::filesystem::path markdown;  ///< empty: not written
+    PipelineFlags pipeline;
+};
+
 ExitCode command_compile(const CompileFlags& flags);
 ExitCode command_check(const CheckFlags& flags);
 ExitCode command_run(const RunFlags& flags);
 ExitCode command_verify(const VerifyFlags& flags);
 ExitCode command_conformance(const ConformanceFlags& flags);
 ExitCode command_report(const ReportFlags& flags);
+ExitCode command_profile(const ProfileFlags& flags);
 ExitCode command_ops(bool json);
 
 // What the commands share ---------------------------------------------------------------------------------------------

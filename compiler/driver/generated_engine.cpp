@@ -88,7 +88,8 @@ fs::path build(const Plan& plan, const fs::path& folder) {
     }
     std::vector<std::string> command = words(std::getenv("CXX"));
     if (command.empty()) command = {"c++"};
-    for (const char* flag : {"-std=c++17", "-O2", "-fPIC", "-shared", "-fopenmp"}) command.emplace_back(flag);
+    for (const char* flag : {"-std=c++17", "-O2", "-fPIC", "-shared", "-fopenmp", "-fno-math-errno"})
+        command.emplace_back(flag);
     for (std::string& flag : words(std::getenv("CXXFLAGS"))) command.push_back(std::move(flag));
     const fs::path library = folder / "model.so";
     for (const std::string& word :
@@ -102,19 +103,27 @@ fs::path build(const Plan& plan, const fs::path& folder) {
 }  // namespace
 
 struct GeneratedEngine::Impl {
-    explicit Impl(const Plan& plan) : ports(plan.outputs) {
+    Impl(const Plan& plan, int threads_of_a_run) : ports(plan.outputs), threads(threads_of_a_run) {
         library = dlopen(build(plan, folder.path()).c_str(), RTLD_NOW | RTLD_LOCAL);
         if (library == nullptr) throw std::runtime_error(dlerror());
-        const auto create_model = symbol<igata_status (*)(const igata_options*, void**)>("model_model_create");
-        const auto create_context = symbol<igata_status (*)(const void*, void**)>("model_context_create");
-        info = symbol<const igata_predictor_info* (*)()>("model_info")();
-        check(create_model(nullptr, &model));
-        check(create_context(model, &context));
+        const igata_options options{threads, nullptr};
+        functions.info = symbol<const igata_predictor_info* (*)()>("model_info")();
+        load(functions.model_create, "model_model_create");
+        load(functions.model_destroy, "model_model_destroy");
+        load(functions.context_create, "model_context_create");
+        load(functions.context_destroy, "model_context_destroy");
+        load(functions.context_bytes, "model_context_bytes");
+        load(functions.run, "model_run");
+        load(functions.profile, "model_profile");
+        load(functions.implementation, "model_implementation");
+        load(functions.last_error, "model_last_error");
+        check(functions.model_create(&options, &model));
+        check(functions.context_create(model, &context));
     }
     ~Impl() {
         if (library == nullptr) return;
-        symbol<void (*)(void*)>("model_context_destroy")(context);
-        symbol<void (*)(void*)>("model_model_destroy")(model);
+        functions.context_destroy(context);
+        functions.model_destroy(model);
         dlclose(library);
     }
 
@@ -124,36 +133,56 @@ struct GeneratedEngine::Impl {
         if (address == nullptr) throw std::runtime_error(fmt::format("the generated library has no {}", name));
         return reinterpret_cast<Function>(address);
     }
+    template <class Function>
+    void load(Function& function, const char* name) const {
+        function = symbol<Function>(name);
+    }
     void check(igata_status status) const {
-        if (status != IGATA_OK) throw std::runtime_error(symbol<const char* (*)()>("model_last_error")());
+        if (status != IGATA_OK) throw std::runtime_error(functions.last_error());
     }
 
     TemporaryFolder folder;
     std::vector<Plan::Port> ports;
     void* library = nullptr;
-    const igata_predictor_info* info = nullptr;
+    int threads;
+    cli::Functions functions = {};
     void* model = nullptr;
     void* context = nullptr;
 };
 
-GeneratedEngine::GeneratedEngine(const Plan& plan) : impl_(std::make_unique<Impl>(plan)) {}
+GeneratedEngine::GeneratedEngine(const Plan& plan, int threads) : impl_(std::make_unique<Impl>(plan, threads)) {}
 GeneratedEngine::~GeneratedEngine() = default;
 
-std::vector<Tensor> GeneratedEngine::run(const std::vector<Tensor>& inputs) {
-    const bool batched = impl_->info->batched != 0 && !inputs.empty();
-    const std::int64_t batch = batched ? inputs.front().dims().at(0) : 0;
+/// The arguments of `run`, with room for the outputs.
+struct GeneratedEngine::Call {
+    Call(const Impl& impl, const std::vector<Tensor>& inputs) {
+        const igata_predictor_info& info = *impl.functions.info;
+        const bool batched = info.batched != 0 && !inputs.empty();
+        if (batched) batch = inputs.front().dims().at(0);
+        for (const Tensor& input : inputs) from.push_back(input.bytes().data());
+        for (const Plan::Port& port : impl.ports) {
+            Dims dims = port.type.dims;
+            if (batched) dims.at(0) *= batch / info.inputs[0].dims[0];
+            to.push_back(outputs.emplace_back(port.type.dtype, dims).mutable_bytes().data());
+        }
+    }
     std::vector<const void*> from;
     std::vector<Tensor> outputs;
     std::vector<void*> to;
-    for (const Tensor& input : inputs) from.push_back(input.bytes().data());
-    for (const Plan::Port& port : impl_->ports) {
-        Dims dims = port.type.dims;
-        if (batched) dims.at(0) *= batch / impl_->info->inputs[0].dims[0];
-        to.push_back(outputs.emplace_back(port.type.dtype, dims).mutable_bytes().data());
-    }
-    using Run = igata_status (*)(void*, const void* const*, void* const*, std::int64_t);
-    impl_->check(impl_->symbol<Run>("model_run")(impl_->context, from.data(), to.data(), batch));
-    return outputs;
+    std::int64_t batch = 0;
+};
+
+std::vector<Tensor> GeneratedEngine::run(const std::vector<Tensor>& inputs) {
+    Call call(*impl_, inputs);
+    impl_->check(impl_->functions.run(impl_->context, call.from.data(), call.to.data(), call.batch));
+    return std::move(call.outputs);
+}
+
+cli::Profile GeneratedEngine::profile(const std::vector<Tensor>& inputs, int runs) {
+    Call call(*impl_, inputs);
+    const cli::ProfiledRun run{impl_->model,   impl_->context, call.from.data(),
+                               call.to.data(), call.batch,     impl_->threads};
+    return cli::measure_profile(impl_->functions, run, runs);
 }
 
 }  // namespace igata

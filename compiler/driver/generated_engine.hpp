@@ -7,14 +7,15 @@
 
 #include "compiler/ir/plan.hpp"
 #include "compiler/ir/tensor.hpp"
+#include "runtime/predictor_profile.hpp"
 
 namespace igata {
 
 class GeneratedEngine {
 public:
     /// Emits the plan, compiles it with $CXX (else c++) and $CXXFLAGS in a temporary folder, and loads it. Throws
-    /// std::runtime_error with the compiler's or the predictor's message.
-    explicit GeneratedEngine(const Plan& plan);
+    /// std::runtime_error with the compiler's or the predictor's message. `threads` of a run: 0 for OpenMP's choice.
+    explicit GeneratedEngine(const Plan& plan, int threads = 0);
     ~GeneratedEngine();
     GeneratedEngine(const GeneratedEngine&) = delete;
     GeneratedEngine& operator=(const GeneratedEngine&) = delete;
@@ -22,8 +23,12 @@ public:
     /// Inputs and outputs in the plan's order. If the plan is batched, axis 0 may be a multiple of the plan's.
     std::vector<Tensor> run(const std::vector<Tensor>& inputs);
 
+    /// Times each step, medians of `runs`, in runs over inputs of the plan's types.
+    cli::Profile profile(const std::vector<Tensor>& inputs, int runs);
+
 private:
     struct Impl;
+    struct Call;
     std::unique_ptr<Impl> impl_;
 };
 

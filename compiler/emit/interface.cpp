@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "compiler/emit/names.hpp"
+#include "compiler/ir/cost.hpp"
 
 namespace igata {
 
@@ -81,6 +82,21 @@ Slots interface_slots(const Plan& plan) {
             {"batch_argument", plan.batched ? "batch" : "0"}};
 }
 
+namespace {
+
+std::string step_info_rows(const Plan& plan) {
+    std::string rows;
+    for (const Step& step : plan.steps) {
+        const StepCost cost = cost_of(step);
+        rows += fmt::format("    {{{}, \"{}\", {}, {}, {}, {}}},\n", quote_literal(step.name), kind_of(step),
+                            quote_literal(step.origin.empty() ? step.name : step.origin), quote_literal(describe(step)), cost.flops,
+                            cost.bytes);
+    }
+    return rows;
+}
+
+}  // namespace
+
 std::string port_rows(const Plan& plan, const std::string& name, bool weights_in_file) {
     std::string out;
     for (const Ports* ports : {&plan.inputs, &plan.outputs}) {
@@ -101,10 +117,12 @@ std::string port_rows(const Plan& plan, const std::string& name, bool weights_in
         }
         if (!rows.empty()) out += fmt::format("constexpr igata_tensor_info {}s[] = {{\n{}}};\n", kind, rows);
     }
-    return out + fmt::format("constexpr igata_predictor_info info{{\"{}\", {}, {}, {}, {}, {}, {}, {}, {}, {}}};\n", name,
+    if (!plan.steps.empty()) out += fmt::format("constexpr igata_step_info step_infos[] = {{\n{}}};\n", step_info_rows(plan));
+    return out + fmt::format("constexpr igata_predictor_info info{{\"{}\", {}, {}, {}, {}, {}, {}, {}, {}, {}, {}}};\n", name,
                              plan.inputs.size(), plan.outputs.size(), plan.inputs.empty() ? "nullptr" : "inputs",
                              plan.outputs.empty() ? "nullptr" : "outputs", plan.batched ? 1 : 0, weights_in_file ? 1 : 0,
-                             plan.steps.size(), plan.weight_bytes, plan.arena_bytes);
+                             plan.steps.size(), plan.weight_bytes, plan.arena_bytes,
+                             plan.steps.empty() ? "nullptr" : "step_infos");
 }
 
 }  // namespace igata

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "compiler/emit/emitter.hpp"
+#include "compiler/ir/cost.hpp"
 
 namespace igata {
 
@@ -29,7 +30,13 @@ std::string summary_json(const Plan& plan, const EmitOptions& options, const Rem
     for (const Step& step : plan.steps) {
         const std::string kind(kind_of(step));
         counts[kind] = counts.value(kind, 0) + 1;
-        steps.push_back({{"name", step.name}, {"kind", kind}, {"origin", step.origin}});
+        const StepCost cost = cost_of(step);
+        steps.push_back({{"name", step.name},
+                         {"kind", kind},
+                         {"origin", step.origin},
+                         {"detail", describe(step)},
+                         {"flops", cost.flops},
+                         {"bytes", cost.bytes}});
     }
     Json said = Json::array();
     for (const Remark& remark : remarks.all()) {

@@ -78,6 +78,13 @@ public:
         return library_.function<igata_status(void*, const void* const*, void* const*, std::int64_t)>(name_ + "_run")(
             context_, inputs, outputs, batch);
     }
+    igata_status profile(const void* const* inputs, void* const* outputs, std::int64_t batch, double* seconds) {
+        return library_.function<igata_status(void*, const void* const*, void* const*, std::int64_t, double*)>(
+            name_ + "_profile")(context_, inputs, outputs, batch, seconds);
+    }
+    const char* implementation(int step) const {
+        return library_.function<const char*(const void*, int)>(name_ + "_implementation")(model_, step);
+    }
     std::string last_error() const { return library_.function<const char*()>(name_ + "_last_error")(); }
 
 private:

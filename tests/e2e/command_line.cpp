@@ -25,7 +25,7 @@ public:
         for (std::size_t at = 0; (at = main.find("@name@", at)) != std::string::npos;) main.replace(at, 6, name);
         test::write_file(path("main.cpp"), main);
         std::string sources = name + ".cpp main.cpp";
-        for (const char* source : {"cli", "arguments", "image", "tensor"}) sources += fmt::format(" {}/runtime/predictor_{}.cpp", IGATA_SOURCE_DIR, source);
+        for (const char* source : {"cli", "arguments", "image", "tensor", "profile", "peak"}) sources += fmt::format(" {}/runtime/predictor_{}.cpp", IGATA_SOURCE_DIR, source);
         test::run_command(fmt::format("{} -fopenmp -I. -I{} {} -o {} -ldnnl", test::strict, IGATA_SOURCE_DIR, sources, name), folder_.path());
     }
 
@@ -83,6 +83,9 @@ TEST_CASE("a predictor classifies pictures") {
     CHECK(read_npy(classifier.path("scores.npy")).dims() == Dims{1, 5});
     CHECK(classifier.run("--describe").out.find("input   image  f32[1,3,32,32]\noutput  scores  f32[1,5]\nbatch   any multiple of the above\n") != std::string::npos);
     CHECK(classifier.run("--benchmark 3 --threads 1").out.find("(runs 3, threads 1)\n") != std::string::npos);
+    const std::string profiled = classifier.run("--benchmark 3 --threads 1 --per-step").out;
+    CHECK(profiled.find("  GFLOP/s  ") != std::string::npos);
+    CHECK(profiled.find("the machine's peak ") != std::string::npos);
     CHECK(classifier.run("--help").out.rfind("usage: tiny_classifier PICTURE...\n", 0) == 0);
 
     const std::string data = (models / "tiny_classifier").string();
@@ -90,6 +93,7 @@ TEST_CASE("a predictor classifies pictures") {
     CHECK(classifier.run("--verify " + data + " --rtol 0 --atol 0").code == 1);
 
     test::write_file(classifier.path("broken.png"), "no picture");
+    classifier.refuses("--per-step", 2, "--per-step goes with --benchmark N");
     classifier.refuses("broken.png", 4, "broken.png: not a picture that can be read (unknown image type)");
     classifier.refuses("absent.png", 4, "absent.png: cannot open");
     classifier.refuses("a.ppm --mean 1,2", 2, "--mean and --std take 1 or 3 numbers for input 'image' f32[1,3,32,32]");

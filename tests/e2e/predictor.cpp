@@ -105,6 +105,43 @@ TEST_CASE("a predictor refuses null pointers and impossible batches") {
     CHECK(predictor.status(nullptr, outputs, 2) == IGATA_BAD_ARGUMENT);
 }
 
+TEST_CASE("a predictor says what its steps are and how long each took") {
+    const test::TemporaryFolder folder;
+    test::write_files(folder.path(), test::cast_model(models / "perceptron" / "model.onnx", "p", {}, {{"batch", 2}}));
+    test::run_command(std::string(test::strict) + "p.cpp" + to_library, folder.path());
+    test::Predictor predictor(folder.path() / "predictor.so", "p");
+    const int count = predictor.info().step_count;
+    REQUIRE(count > 0);
+    std::int64_t flops = 0;
+    for (int i = 0; i < count; ++i) {
+        const igata_step_info& step = predictor.info().steps[i];
+        CHECK(std::string(step.name) != "");
+        CHECK(std::string(step.origin) != "");
+        CHECK(step.bytes > 0);
+        flops += step.flops;
+        REQUIRE(predictor.implementation(i) != nullptr);
+        const std::string implementation = predictor.implementation(i);
+        if (step.kind == std::string("loop")) CHECK(implementation == "igata:loop");
+        else CHECK(implementation.find(':') != std::string::npos);
+    }
+    CHECK(flops > 0);
+    CHECK(predictor.implementation(-1) == nullptr);
+    CHECK(predictor.implementation(count) == nullptr);
+
+    std::vector<float> x(48, 0.5F), logits(16), hidden(64), profiled_logits(16), profiled_hidden(64);
+    const void* inputs[] = {x.data()};
+    void* outputs[] = {logits.data(), hidden.data()};
+    void* profiled[] = {profiled_logits.data(), profiled_hidden.data()};
+    std::vector<double> seconds(static_cast<std::size_t>(count), 0.0);
+    CHECK(predictor.status(inputs, outputs, 4) == IGATA_OK);
+    CHECK(predictor.profile(inputs, profiled, 4, seconds.data()) == IGATA_OK);
+    CHECK(profiled_logits == logits);
+    CHECK(profiled_hidden == hidden);
+    for (const double step : seconds) CHECK(step > 0.0);
+    CHECK(predictor.profile(inputs, profiled, 3, seconds.data()) == IGATA_BAD_ARGUMENT);
+    CHECK(predictor.profile(inputs, profiled, 4, nullptr) == IGATA_BAD_ARGUMENT);
+}
+
 TEST_CASE("a name that is no identifier is refused with one that is") {
     CHECK_THROWS_WITH_AS(test::cast_model(models / "perceptron" / "model.onnx", "my-model"),
                          "the name 'my-model' is no C++ identifier: pass another with --name, for example my_model", Error);

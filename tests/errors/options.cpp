@@ -16,6 +16,8 @@ TEST_CASE("bad flags are usage errors, with exit code 2") {
           fails(2, "The following argument was not expected: --frob; see `igata check --help`"));
     CHECK(run_igata(folder, "verify m.onnx --data . --engine fast") ==
           fails(2, "--engine: fast not in {generated,plan,interpreter}; see `igata verify --help`"));
+    CHECK(run_igata(folder, "profile m.onnx --runs 0") ==
+          fails(2, "--runs: Value 0 not in range 1 to 1000000; see `igata profile --help`"));
     CHECK(run_igata(folder, "compile m.onnx -o out --weights zip") ==
           fails(2, "--weights: zip not in {literal,incbin,file}; see `igata compile --help`"));
 }
@@ -24,7 +26,7 @@ TEST_CASE("--version and --help are no errors") {
     const TemporaryFolder folder;
     CHECK(run_igata(folder, "--version") == Outcome{0, "igata " IGATA_VERSION "\n", ""});
     CHECK(run_igata(folder, "--help").code == 0);
-    for (const std::string command : {"compile", "check", "run", "verify", "conformance", "report", "ops"}) {
+    for (const std::string command : {"compile", "check", "run", "verify", "conformance", "report", "profile", "ops"}) {
         const Outcome help = run_igata(folder, command + " --help");
         CHECK(help.code == 0);
         CHECK(help.out.find("Examples:\n  igata " + command) != std::string::npos);

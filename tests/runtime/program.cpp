@@ -2,7 +2,10 @@
 //     g++ -std=c++20 -g -O1 -fsanitize=thread -fopenmp -I. tests/main.cpp tests/runtime/program.cpp
 //         tests/runtime/allocation_count.cpp -ldnnl -ldl -o race && OMP_NUM_THREADS=1 ./race -tc="contexts*"
 #include <doctest/doctest.h>
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <string>
 #include <thread>
 
 #include "tests/runtime/allocation_count.hpp"
@@ -163,6 +166,43 @@ TEST_CASE("a run allocates nothing") {
     start_counting();
     run(context, image);
     CHECK(stop_counting().own == 1);  // the result's vector: so the counter counts
+}
+
+TEST_CASE("a profiled run gives the same results, and the time of each step, which make up the run's") {
+    const Network network;
+    const Program program(network.spec(), network.weights(), 1);
+    REQUIRE(program.step_count() == static_cast<std::size_t>(network.spec().step_count));
+    CHECK(program.implementation(1) == std::string("igata:depthwise:") + name_of(detect_isa()));
+    CHECK(program.implementation(2) == "igata:loop");
+    CHECK(program.implementation(3).find(':') != std::string::npos);
+    CHECK_THROWS_AS(program.implementation(5), std::out_of_range);
+    Context context(program);
+    const std::vector<float> image = image_of(1);
+    const std::vector<float> expected = run(context, image);
+    std::vector<float> result(image.size());
+    const void* input = image.data();
+    void* output = result.data();
+    double closest = 0.0;  // on a busy machine, between two clocks there may be anything
+    for (int i = 0; i < 50; ++i) {
+        std::vector<double> seconds(program.step_count(), 0.0);
+        const auto before = std::chrono::steady_clock::now();
+        context.profile(&input, &output, seconds.data());
+        const double whole = std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
+        double sum = 0.0;
+        for (const double step : seconds) {
+            CHECK(step > 0.0);
+            sum += step;
+        }
+        CHECK(sum <= whole);
+        closest = std::max(closest, sum / whole);
+    }
+    CHECK(result == expected);
+    CHECK(closest > 0.9);
+    std::vector<double> seconds(program.step_count(), 1.0);
+    start_counting();
+    context.profile(&input, &output, seconds.data());
+    if (counts_allocations) CHECK(stop_counting().own == 0);
+    for (const double step : seconds) CHECK(step > 1.0);  // added to what was there
 }
 
 TEST_CASE("a step that cannot be made is named") {
