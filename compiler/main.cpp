@@ -147,8 +147,10 @@ void add_report(CLI::App& app, ReportFlags& flags) {
 void add_profile(CLI::App& app, ProfileFlags& flags) {
     CLI::App* sub = command(app, "profile", "Cast and compile a model, run it here, and print the time of each step",
                             "  igata profile model.onnx\n"
-                            "  igata profile model.onnx --bind N=8 --threads 2 --markdown profile.md\n");
+                            "  igata profile model.onnx --bind N=8 --threads 2 --markdown profile.md\n"
+                            "  igata profile model.onnx --data .\n");
     add_model(sub, flags.model);
+    sub->add_option("--data", flags.data, "take the inputs, and with them the dims, from DIR/test_data_set_*")->type_name("DIR");
     const CLI::Range positive(1, 1000000);
     sub->add_option("--runs", flags.runs, "how many runs to take the medians of")->check(positive)->capture_default_str()->type_name("N");
     sub->add_option("--threads", flags.threads, "threads of a run")->check(positive)->capture_default_str()->type_name("T");

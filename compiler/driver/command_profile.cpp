@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "compiler/driver/data_set.hpp"
 #include "compiler/driver/driver.hpp"
 #include "compiler/driver/generated_engine.hpp"
 
@@ -50,12 +51,20 @@ void write(const std::filesystem::path& file, std::string text) {
 }  // namespace
 
 ExitCode command_profile(const ProfileFlags& flags) {
-    const Bindings bindings = parse_bindings(flags.pipeline.bind);
+    Bindings bindings = parse_bindings(flags.pipeline.bind);
     Remarks remarks;
-    const Plan plan =
-        run_pipeline(flags.model, load_model(flags.model, remarks), flags.pipeline, bindings, remarks).plan;
+    Graph graph = load_model(flags.model, remarks);
     std::vector<Tensor> inputs;
-    for (const Plan::Port& port : plan.inputs) inputs.push_back(plain_input(port.type));
+    if (!flags.data.empty()) {
+        if (!bindings.empty()) throw Error(ExitCode::usage, "--data already gives the dims: leave out --bind");
+        const auto folders = find_data_sets(flags.data);
+        if (folders.empty()) throw BadInput(fmt::format("{}: holds no test_data_set_*", flags.data.string()));
+        inputs = read_data_set(folders.front(), graph).inputs;
+        bindings = bindings_of(graph, inputs);
+    }
+    const Plan plan = run_pipeline(flags.model, std::move(graph), flags.pipeline, bindings, remarks).plan;
+    if (flags.data.empty())
+        for (const Plan::Port& port : plan.inputs) inputs.push_back(plain_input(port.type));
     const cli::Profile profile = GeneratedEngine(plan, flags.threads).profile(inputs, flags.runs);
     fmt::print("{}", cli::profile_table(profile, cli::TableStyle::plain));
     write(flags.markdown, cli::profile_table(profile, cli::TableStyle::markdown));

@@ -70,6 +70,7 @@ struct ReportFlags {
 
 struct ProfileFlags {
     std::filesystem::path model;
+    std::filesystem::path data;  ///< empty: invented inputs, and dims as bound
     int runs = 50;
     int threads = 1;
     std::filesystem::path json;      ///< empty: not written

@@ -57,6 +57,14 @@ TEST_CASE("dims that the model leaves open must be bound, and bound rightly") {
     CHECK(run_igata(folder, "compile --bind H=8 image:3=8 m.onnx -o out").code == 0);
 }
 
+TEST_CASE("what a profile runs on comes from one place") {
+    const TemporaryFolder folder;
+    folder.write("m.onnx", relu_model().SerializeAsString());
+    CHECK(run_igata(folder, "profile m.onnx --data .") == fails(4, ".: holds no test_data_set_*"));
+    CHECK(run_igata(folder, "profile m.onnx --data . --bind N=1") ==
+          fails(2, "--data already gives the dims: leave out --bind"));
+}
+
 TEST_CASE("a pass that does not exist is named") {
     const TemporaryFolder folder;
     folder.write("m.onnx", relu_model().SerializeAsString());
