@@ -69,38 +69,8 @@ constexpr ConvolutionSpec depthwise_spec{
     /*pads_end*/ {1, 1, 0},
     /*epilogue*/ {1, {{PostOp::Kind::eltwise, Eltwise::swish, Binary::add, 1.0F, 0.0F, {}, -1}}},
     /*scale*/ {},
-    /*mean*/ {},
+    /*mean*/ {{DataType::f32, 4, {1, 8, 1, 1}, {8, 1, 1, 1}}, 4},
 };
-
-/// squeeze
-struct squeeze_body {
-    template <int>
-    [[gnu::always_inline]] static void run(std::byte* const* operands, std::int64_t begin, std::int64_t end) {
-        const auto* const x0 = reinterpret_cast<const float*>(operands[0]);
-        auto* const y = reinterpret_cast<float*>(operands[1]);
-        for (std::int64_t i0 = begin; i0 < end; ++i0) {
-            const auto* const x0_1 = x0 + i0 * 8;
-            auto* const y_1 = y + i0 * 8;
-            constexpr std::int64_t count = 8;
-            alignas(64) float lane[8];
-            for (auto& value : lane) value = float{};
-            for (std::int64_t i1 = 0; i1 < 256; ++i1) {
-                const auto* const x0_2 = x0_1 + i1 * 8;
-                #pragma GCC ivdep
-                for (std::int64_t j = 0; j < count; ++j) {
-                    const float v0 = x0_2[j];
-                    lane[j] = lane[j] + v0;
-                }
-            }
-            for (std::int64_t j = 0; j < count; ++j) {
-                const float r = lane[j];
-                const float f0 = r * 0.00390625F;
-                y_1[j] = f0;
-            }
-        }
-    }
-};
-constexpr LoopSpec squeeze_spec{run_loop<squeeze_body>, nullptr, 1, 2048};
 
 // gate
 constexpr ConvolutionSpec gate_spec{
@@ -119,31 +89,6 @@ constexpr ConvolutionSpec gate_spec{
     /*mean*/ {},
 };
 
-/// excite
-struct excite_body {
-    template <int>
-    [[gnu::always_inline]] static void run(std::byte* const* operands, std::int64_t begin, std::int64_t end) {
-        const auto* const x0 = reinterpret_cast<const float*>(operands[0]);
-        const auto* const x1 = reinterpret_cast<const float*>(operands[1]);
-        auto* const y = reinterpret_cast<float*>(operands[2]);
-        float c1[128];
-        for (std::int64_t j = 0; j < 128; ++j) c1[j] = x1[j % 8];
-        for (std::int64_t i0 = begin; i0 < end; ++i0) {
-            const auto* const x0_1 = x0 + i0 * 128;
-            auto* const y_1 = y + i0 * 128;
-            constexpr std::int64_t count = 128;
-            #pragma GCC ivdep
-            for (std::int64_t j = 0; j < count; ++j) {
-                const float v0 = x0_1[j];
-                const float v1 = c1[j];
-                const float t0 = v0 * v1;
-                y_1[j] = t0;
-            }
-        }
-    }
-};
-constexpr LoopSpec excite_spec{run_loop<excite_body>, nullptr, 16, 2048};
-
 // project
 constexpr ConvolutionSpec project_spec{
     /*src*/ {DataType::f32, 4, {1, 8, 16, 16}, {2048, 1, 128, 8}},
@@ -157,39 +102,9 @@ constexpr ConvolutionSpec project_spec{
     /*pads_begin*/ {0, 0, 0},
     /*pads_end*/ {0, 0, 0},
     /*epilogue*/ {1, {{PostOp::Kind::sum, Eltwise::relu, Binary::add, 0.0F, 0.0F, {}, -1}}},
-    /*scale*/ {},
-    /*mean*/ {},
+    /*scale*/ {{DataType::f32, 4, {1, 8, 1, 1}, {8, 1, 1, 1}}, 4},
+    /*mean*/ {{DataType::f32, 4, {1, 8, 1, 1}, {8, 1, 1, 1}}, 5},
 };
-
-/// pool
-struct pool_body {
-    template <int>
-    [[gnu::always_inline]] static void run(std::byte* const* operands, std::int64_t begin, std::int64_t end) {
-        const auto* const x0 = reinterpret_cast<const float*>(operands[0]);
-        auto* const y = reinterpret_cast<float*>(operands[1]);
-        for (std::int64_t i0 = begin; i0 < end; ++i0) {
-            const auto* const x0_1 = x0 + i0 * 8;
-            auto* const y_1 = y + i0 * 8;
-            constexpr std::int64_t count = 8;
-            alignas(64) float lane[8];
-            for (auto& value : lane) value = float{};
-            for (std::int64_t i1 = 0; i1 < 256; ++i1) {
-                const auto* const x0_2 = x0_1 + i1 * 8;
-                #pragma GCC ivdep
-                for (std::int64_t j = 0; j < count; ++j) {
-                    const float v0 = x0_2[j];
-                    lane[j] = lane[j] + v0;
-                }
-            }
-            for (std::int64_t j = 0; j < count; ++j) {
-                const float r = lane[j];
-                const float f0 = r * 0.00390625F;
-                y_1[j] = f0;
-            }
-        }
-    }
-};
-constexpr LoopSpec pool_spec{run_loop<pool_body>, nullptr, 1, 2048};
 
 // dense
 constexpr MatMulSpec dense_spec{
@@ -212,17 +127,14 @@ constexpr SoftmaxSpec softmax_spec{
 constexpr StepSpec steps[] = {
     {StepKind::loop, &stem_spec, "stem", 2, {{Space::input, 0, 0}, {Space::arena, 0, 0}}},
     {StepKind::convolution, &stem_2_spec, "stem.2", 4, {{Space::arena, 0, 0}, {Space::weights, 0, 0}, {Space::weights, 0, 896}, {Space::arena, 0, 12288}}},
-    {StepKind::convolution, &depthwise_spec, "depthwise", 4, {{Space::arena, 0, 12288}, {Space::weights, 0, 960}, {Space::weights, 0, 1280}, {Space::arena, 0, 0}}},
-    {StepKind::loop, &squeeze_spec, "squeeze", 2, {{Space::arena, 0, 0}, {Space::arena, 0, 8192}}},
+    {StepKind::convolution, &depthwise_spec, "depthwise", 5, {{Space::arena, 0, 12288}, {Space::weights, 0, 960}, {Space::weights, 0, 1280}, {Space::arena, 0, 0}, {Space::arena, 0, 8192}}},
     {StepKind::convolution, &gate_spec, "gate", 4, {{Space::arena, 0, 8192}, {Space::weights, 0, 1344}, {Space::weights, 0, 1600}, {Space::arena, 0, 8256}}},
-    {StepKind::loop, &excite_spec, "excite", 3, {{Space::arena, 0, 0}, {Space::arena, 0, 8256}, {Space::arena, 0, 0}}},
-    {StepKind::convolution, &project_spec, "project", 4, {{Space::arena, 0, 0}, {Space::weights, 0, 1664}, {Space::weights, 0, 1920}, {Space::arena, 0, 12288}}},
-    {StepKind::loop, &pool_spec, "pool", 2, {{Space::arena, 0, 12288}, {Space::arena, 0, 0}}},
-    {StepKind::matmul, &dense_spec, "dense", 4, {{Space::arena, 0, 0}, {Space::weights, 0, 1984}, {Space::weights, 0, 2176}, {Space::arena, 0, 64}}},
-    {StepKind::softmax, &softmax_spec, "softmax", 2, {{Space::arena, 0, 64}, {Space::output, 0, 0}}},
+    {StepKind::convolution, &project_spec, "project", 6, {{Space::arena, 0, 0}, {Space::weights, 0, 1664}, {Space::weights, 0, 1920}, {Space::arena, 0, 12288}, {Space::arena, 0, 8256}, {Space::arena, 0, 8192}}},
+    {StepKind::matmul, &dense_spec, "dense", 4, {{Space::arena, 0, 8192}, {Space::weights, 0, 1984}, {Space::weights, 0, 2176}, {Space::arena, 0, 0}}},
+    {StepKind::softmax, &softmax_spec, "softmax", 2, {{Space::arena, 0, 0}, {Space::output, 0, 0}}},
 };
 
-constexpr ProgramSpec program{steps, 10, 20480, 2240};
+constexpr ProgramSpec program{steps, 7, 20480, 2240};
 
 // The interface -----------------------------------------------------------------------------------------------------
 
@@ -237,16 +149,13 @@ constexpr igata_tensor_info outputs[] = {
 constexpr igata_step_info step_infos[] = {
     {"stem", "loop", "stem", "[1024,3] -> [1024,3]", 0, 24576},
     {"stem.2", "convolution", "stem", "3x3 s2 3x32x32 -> 8x16x16 swish", 110592, 21376},
-    {"depthwise", "convolution", "depthwise", "3x3 depthwise 8x16x16 -> 8x16x16 swish", 36864, 16704},
-    {"squeeze", "loop", "squeeze", "sum [8,256] -> [8,1]", 0, 8224},
+    {"depthwise", "convolution", "depthwise", "3x3 depthwise 8x16x16 -> 8x16x16 swish", 36864, 16736},
     {"gate", "convolution", "gate", "1x1 8x1x1 -> 8x1x1 sigmoid", 128, 352},
-    {"excite", "loop", "excite", "[256,8] -> [256,8]", 0, 16416},
-    {"project", "convolution", "project", "1x1 8x16x16 -> 8x16x16 sum", 32768, 24864},
-    {"pool", "loop", "pool", "sum [8,256] -> [8,1]", 0, 8224},
+    {"project", "convolution", "project", "1x1 8x16x16 -> 8x16x16 sum", 32768, 24928},
     {"dense", "matmul", "dense", "[1,8] x [8,5]", 80, 232},
     {"softmax", "softmax", "softmax", "[1,5]", 0, 40},
 };
-constexpr igata_predictor_info info{"tiny_classifier", 1, 1, inputs, outputs, 1, 0, 10, 2240, 20480, step_infos};
+constexpr igata_predictor_info info{"tiny_classifier", 1, 1, inputs, outputs, 1, 0, 7, 2240, 20480, step_infos};
 
 }  // namespace igata::runtime::model
 }  // namespace

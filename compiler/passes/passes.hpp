@@ -57,6 +57,10 @@ Layouts assign_layouts(const Graph& graph);
 
 /// Every node becomes steps and views, by its operator's own `lower`.
 Plan lower(const Graph& graph, const Layouts& layouts, Remarks& remarks);
+/// A product with one value a channel goes into the convolutions that read it.
+void absorb_scales(Plan& plan, Remarks& remarks, Budget budget = {});
+/// The average of a convolution's result over its spatial axes is taken by the convolution itself.
+void absorb_means(Plan& plan, Remarks& remarks, Budget budget = {});
 /// Orders the steps so that less memory is alive at once; dependencies hold.
 void schedule(Plan& plan);
 /// Lifetimes to arena offsets, 64-byte aligned.
@@ -72,7 +76,7 @@ struct PipelineOptions {
     std::string stop_after;                ///< pass name; the Plan is then empty if it comes before lower
     bool time_passes = false;
     int bisect = -1;                       ///< run only the first N rewrites of simplify and the fusions; -1 = all
-    bool fuse = true;                      ///< false: skip simplify, fuse_maps and fuse_epilogues (for tests)
+    bool fuse = true;                      ///< false: skip simplify and whatever fuses or absorbs (for tests)
     std::FILE* dump = stderr;
     /// Called after every Graph pass, with its name; `check --passes` runs the interpreter here.
     std::function<void(const std::string& pass, const Graph& graph)> after;

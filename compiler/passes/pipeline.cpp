@@ -22,7 +22,10 @@ struct State {
     Remarks& remarks;
 };
 
-enum class Works { on_graph, on_graph_to_fuse, on_layouts, on_plan };
+enum class Works { on_graph, on_graph_to_fuse, on_layouts, on_plan, on_plan_to_fuse };
+
+bool fuses(Works works) { return works == Works::on_graph_to_fuse || works == Works::on_plan_to_fuse; }
+bool changes_plan(Works works) { return works == Works::on_plan || works == Works::on_plan_to_fuse; }
 
 struct Pass {
     const char* name;
@@ -40,6 +43,8 @@ constexpr std::array passes{
          [](State& s) { fuse_epilogues(s.result.graph, s.remarks, s.budget); }},
     Pass{"assign_layouts", Works::on_layouts, [](State& s) { s.layouts = assign_layouts(s.result.graph); }},
     Pass{"lower", Works::on_plan, [](State& s) { s.result.plan = lower(s.result.graph, s.layouts, s.remarks); }},
+    Pass{"absorb_scales", Works::on_plan_to_fuse, [](State& s) { absorb_scales(s.result.plan, s.remarks, s.budget); }},
+    Pass{"absorb_means", Works::on_plan_to_fuse, [](State& s) { absorb_means(s.result.plan, s.remarks, s.budget); }},
     Pass{"schedule", Works::on_plan, [](State& s) { schedule(s.result.plan); }},
     Pass{"plan_memory", Works::on_plan, [](State& s) { plan_memory(s.result.plan); }},
     Pass{"pool_weights", Works::on_plan, [](State& s) { pool_weights(s.result.plan); }},
@@ -70,7 +75,7 @@ bool is_wanted(const std::vector<std::string>& print_after, const char* name) {
 
 void verify_after(const Pass& pass, const State& state) {
     try {
-        if (pass.works == Works::on_plan) verify(state.result.plan);
+        if (changes_plan(pass.works)) verify(state.result.plan);
         else verify(state.result.graph);
     } catch (const std::logic_error& error) {
         throw std::logic_error(fmt::format("after {}: {}", pass.name, error.what()));
@@ -78,7 +83,7 @@ void verify_after(const Pass& pass, const State& state) {
 }
 
 void print_after(const Pass& pass, const State& state) {
-    const std::string text = pass.works == Works::on_plan      ? print(state.result.plan)
+    const std::string text = changes_plan(pass.works)          ? print(state.result.plan)
                              : pass.works == Works::on_layouts ? print(state.result.graph, state.layouts)
                                                                : print(state.result.graph);
     fmt::print(state.options.dump, "; after {}\n{}\n", pass.name, text);
@@ -93,7 +98,7 @@ PipelineResult run_pipeline(Graph graph, const PipelineOptions& options, Remarks
 
     State state{{std::move(graph), {}, {}}, {}, options, Budget(options.bisect), remarks};
     for (const Pass& pass : passes) {
-        const bool skipped = pass.works == Works::on_graph_to_fuse && !options.fuse;
+        const bool skipped = fuses(pass.works) && !options.fuse;
         if (!skipped) {
             const auto start = std::chrono::steady_clock::now();
             pass.run(state);
