@@ -1,39 +1,38 @@
-"""One engine in its own process: loads a model, then runs as many inferences as each line of standard input says.
+"""One engine in its own process.
 
-usage: engine.py ENGINE MODEL_FOLDER THREADS IGATA BUILD_FOLDER
-Writes JSON lines: first {version, create_ms, first_ms, difference}, then {times, peak_mb} for each request, or {error}.
+usage: engine.py ENGINE CASE_FOLDER THREADS           runs as many inferences as each line of standard input says
+       engine.py ENGINE CASE_FOLDER THREADS --once    a line at the first result, then one with the peak memory
+Writes JSON lines: first {version, create_ms, first_ms, difference}, then {times} for each request, or {error}.
+The engine `none` does everything but load and run a model: what Python and numpy cost.
 """
 
 import ctypes
 import json
-import os
 import pathlib
-import resource
-import subprocess
 import sys
 import time
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
 
 
-def load_data_set(folder):
-    def read(kind):
-        files = sorted(folder.glob(f"{kind}_*.pb"), key=lambda path: int(path.stem.split("_")[1]))
-        return [numpy_helper.to_array(onnx.load_tensor(str(path))) for path in files]
-    return read("input"), read("output")
+class Nothing:
+    version = ""
+
+    def __init__(self, *_):
+        pass
+
+    def run(self):
+        return []
 
 
 class OnnxRuntime:
-    def __init__(self, folder, threads, inputs, *_):
+    def __init__(self, case, threads, inputs):
         import onnxruntime
         self.version = onnxruntime.__version__
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options,
-                                                    providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(case["model"], options, providers=["CPUExecutionProvider"])
         self.feed = {port.name: array for port, array in zip(self.session.get_inputs(), inputs)}
 
     def run(self):
@@ -41,11 +40,11 @@ class OnnxRuntime:
 
 
 class OpenVino:
-    def __init__(self, folder, threads, inputs, *_):
+    def __init__(self, case, threads, inputs):
         import openvino
         self.version = openvino.__version__.split("-")[0]
         core = openvino.Core()
-        model = core.read_model(folder / "model.onnx")
+        model = core.read_model(case["model"])
         model.reshape({index: openvino.PartialShape(list(array.shape)) for index, array in enumerate(inputs)})
         config = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
                   "INFERENCE_PRECISION_HINT": "f32"}
@@ -60,17 +59,18 @@ class OpenVino:
 
 
 class LiteRt:
-    def __init__(self, folder, threads, inputs, *_):
+    def __init__(self, case, threads, inputs):
         from importlib.metadata import version
         from ai_edge_litert.interpreter import Interpreter
         self.version = version("ai-edge-litert")
-        shared = pathlib.Path(__file__).resolve().parents[2] / "shared" / "models" / folder.name
-        files = [*folder.glob("*.tflite"), *shared.glob("*.tflite")]
-        if not files:
+        if case["tflite"] is None:
             raise RuntimeError("no .tflite file of this model")
-        self.interpreter = Interpreter(str(files[0]), num_threads=threads)
+        self.interpreter = Interpreter(case["tflite"], num_threads=threads)
+        port = self.interpreter.get_input_details()[0]
+        if list(port["shape"]) != list(inputs[0].shape):
+            self.interpreter.resize_tensor_input(port["index"], inputs[0].shape)
         self.interpreter.allocate_tensors()
-        self.input = self.interpreter.get_input_details()[0]["index"]
+        self.input = port["index"]
         self.output = self.interpreter.get_output_details()[0]["index"]
         self.image = inputs[0]
 
@@ -94,6 +94,10 @@ class Options(ctypes.Structure):
     _fields_ = [("threads", ctypes.c_int), ("weights", ctypes.c_char_p)]
 
 
+class DnnlVersion(ctypes.Structure):
+    _fields_ = [("major", ctypes.c_int), ("minor", ctypes.c_int), ("patch", ctypes.c_int)]
+
+
 DTYPES = [None, np.float32, np.float64, np.float16, np.uint16, np.int8, np.int16, np.int32, np.int64,
           np.uint8, np.uint16, np.uint32, np.uint64, np.bool_]
 
@@ -101,19 +105,27 @@ DTYPES = [None, np.float32, np.float64, np.float16, np.uint16, np.int8, np.int16
 class Igata:
     """The predictor that `igata compile` casts, as a shared library behind its C interface (see runtime/predictor_abi.h)."""
 
-    def __init__(self, folder, threads, inputs, library):
-        self.version = "cast"
-        self.library = ctypes.CDLL(str(library))
+    def __init__(self, case, threads, inputs):
+        self.library = ctypes.CDLL(case["library"])
+        self.version = self.onednn()
         self.library.bench_info.restype = ctypes.POINTER(PredictorInfo)
         model = ctypes.c_void_p()
         self.check(self.library.bench_model_create(ctypes.byref(Options(threads, None)), ctypes.byref(model)))
         self.context = ctypes.c_void_p()
         self.check(self.library.bench_context_create(model, ctypes.byref(self.context)))
         info = self.library.bench_info().contents
-        self.inputs = [np.ascontiguousarray(array) for array in inputs]
+        self.inputs = inputs
         self.outputs = [np.empty([port.dims[i] for i in range(port.rank)], DTYPES[port.dtype])
                         for port in info.outputs[:info.output_count]]
         self.arguments = (self.context, self.pointers(self.inputs), self.pointers(self.outputs), ctypes.c_int64(0))
+
+    def onednn(self):
+        try:
+            self.library.dnnl_version.restype = ctypes.POINTER(DnnlVersion)
+        except AttributeError:
+            return "on a oneDNN that is linked in"
+        version = self.library.dnnl_version().contents
+        return f"on oneDNN {version.major}.{version.minor}.{version.patch}"
 
     def check(self, status):
         if status != 0:
@@ -129,26 +141,7 @@ class Igata:
         return self.outputs
 
 
-def cast(folder, igata, build, inputs):
-    """Casts and compiles the model; the library is made anew when the compiler or the model is newer."""
-    model = folder / "model.onnx"
-    out = build / folder.name
-    library = out / "libbench.so"
-    newest = max(igata.stat().st_mtime, model.stat().st_mtime)
-    if library.is_file() and library.stat().st_mtime > newest:
-        return library
-    out.mkdir(parents=True, exist_ok=True)
-    names = [port.name for port in onnx.load(str(model), load_external_data=False).graph.input]
-    binds = [word for name, array in zip(names, inputs) for axis, dim in enumerate(array.shape)
-             for word in ("--bind", f"{name}:{axis}={dim}")]
-    subprocess.run([igata, "compile", model, "-o", out, "--name", "bench", "--weights", "incbin", *binds], check=True,
-                   stdout=subprocess.DEVNULL)
-    subprocess.run([os.environ.get("CXX", "c++"), "-std=c++17", "-O2", "-fopenmp", "-shared", "-fPIC", "bench.cpp", "-o",
-                    library.name, "-ldnnl"], check=True, cwd=out)
-    return library
-
-
-ENGINES = {"igata": Igata, "onnxruntime": OnnxRuntime, "openvino": OpenVino, "litert": LiteRt}
+ENGINES = {"igata": Igata, "onnxruntime": OnnxRuntime, "openvino": OpenVino, "litert": LiteRt, "none": Nothing}
 
 
 def milliseconds(function):
@@ -157,23 +150,35 @@ def milliseconds(function):
     return (time.perf_counter() - start) * 1e3, result
 
 
+def peak_mb():
+    """What this process held at most. (getrusage counts the parent's memory too, before the exec.)"""
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def say(**what):
+    print(json.dumps(what), flush=True)
+
+
 def main():
-    name, folder, threads, igata, build = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3]), *map(pathlib.Path, sys.argv[4:])
-    inputs, expected = load_data_set(folder / "test_data_set_0")
+    name, folder, threads = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
+    case = json.loads((folder / "case.json").read_text())
+    inputs = [np.load(folder / f"input_{index}.npy") for index in range(case["inputs"])]
     try:
-        library = cast(folder, igata, build, inputs) if name == "igata" else None
-        create_ms, engine = milliseconds(lambda: ENGINES[name](folder, threads, inputs, library))
+        create_ms, engine = milliseconds(lambda: ENGINES[name](case, threads, inputs))
         first_ms, outputs = milliseconds(engine.run)
     except Exception as error:  # an engine that is not there must not end the comparison
-        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
-        return
-    difference = max(float(np.abs(np.asarray(a, np.float64) - b).max()) for a, b in zip(outputs, expected))
-    print(json.dumps({"version": engine.version, "create_ms": create_ms, "first_ms": first_ms, "difference": difference}),
-          flush=True)
+        return say(error=f"{type(error).__name__}: {error}")
+    if "--once" in sys.argv:
+        say()
+        for _ in range(3):
+            engine.run()
+        return say(peak_mb=peak_mb())
+    difference = max(float(np.abs(np.asarray(array, np.float64) - np.load(folder / f"output_{index}.npy")).max())
+                     for index, array in enumerate(outputs))
+    say(version=engine.version, create_ms=create_ms, first_ms=first_ms, difference=difference)
     for line in sys.stdin:
-        times = [milliseconds(engine.run)[0] for _ in range(int(line))]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"times": times, "peak_mb": peak}), flush=True)
+        say(times=[milliseconds(engine.run)[0] for _ in range(int(line))])
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <numeric>
 #include <sstream>
 
@@ -254,6 +256,16 @@ void run_files(const Functions& functions, const Arguments& arguments) {
     if (arguments.outputs.empty()) print_outputs(outputs, arguments, info);
 }
 
+/// The most memory that this process had at once, in MB; 0 where the system does not say. (getrusage counts what was there
+/// before this program was started in the process, too.)
+double peak_memory() {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+        if (line.compare(0, 6, "VmHWM:") == 0) return std::strtod(line.c_str() + 6, nullptr) / 1024.0;
+    }
+    return 0.0;
+}
+
 void benchmark(const Functions& functions, const Arguments& arguments) {
     const igata_predictor_info& info = *functions.info;
     Inputs inputs;
@@ -283,6 +295,7 @@ void benchmark(const Functions& functions, const Arguments& arguments) {
     std::printf("create        %.2f ms\nfirst result  %.2f ms\n", create, first);
     std::printf("run           min %.3f ms, median %.3f ms, p90 %.3f ms (runs %d, threads %s)\n", times.front(), at(0.5), at(0.9),
                 arguments.benchmark, threads.c_str());
+    std::printf("peak memory   %.1f MB\n", peak_memory());
     if (arguments.per_step)
         std::printf("\n%s", profile_table(session.profile(inputs.tensors, outputs, inputs.repeats, arguments), TableStyle::plain).c_str());
 }
