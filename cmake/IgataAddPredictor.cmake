@@ -7,7 +7,7 @@
 #   NAME        C prefix and C++ namespace; default: <target>
 #   BIND        values of symbolic dims, by symbol (N=1) or by input and axis (image:0=1)
 #   WEIGHTS     literal: in the C++ file; incbin: in a file that the assembler includes (default); file: mapped at run time
-#   THREADING   omp (default): OpenMP; seq: a run never uses more than the calling thread
+#   THREADING   omp (default): OpenMP; seq: compiled and linked without OpenMP, a run never uses more than the calling thread
 #   EXECUTABLE  also builds the standalone predictor <name> (target <target>_predictor)
 #   SHARED      a shared library instead of a static one
 #   REPORT      also writes <name>.html
@@ -141,13 +141,12 @@ macro(_igata_add_library)
             COMPILE_DEFINITIONS "IGATA_${upper}_BIN=\"${folder}/${name}.bin\"" OBJECT_DEPENDS ${folder}/${name}.bin)
     endif()
     target_link_libraries(${target} PRIVATE igata::onednn)
-    if(NOT TARGET OpenMP::OpenMP_CXX)
-        find_package(OpenMP REQUIRED COMPONENTS CXX)
-        set_target_properties(OpenMP::OpenMP_CXX PROPERTIES IMPORTED_GLOBAL TRUE)
-    endif()
-    target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX)
-    if(arg_THREADING STREQUAL "seq")
-        target_compile_definitions(${target} PRIVATE IGATA_SEQUENTIAL)
+    if(arg_THREADING STREQUAL "omp")
+        if(NOT TARGET OpenMP::OpenMP_CXX)
+            find_package(OpenMP REQUIRED COMPONENTS CXX)
+            set_target_properties(OpenMP::OpenMP_CXX PROPERTIES IMPORTED_GLOBAL TRUE)
+        endif()
+        target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX)
     endif()
 endmacro()
 

@@ -1,5 +1,5 @@
 // perceptron: a predictor cast from an ONNX model by Igata 0.1.0. Generated: to change it, cast again.
-// Needs oneDNN and the C++ runtime. Order: Igata's runtime, the weights, the steps, the C interface.
+// Needs oneDNN and the C++ runtime; -fopenmp gives it threads. Order: Igata's runtime, the weights, the steps, the C interface.
 #include "perceptron.h"
 
 // ... the runtime ...

@@ -68,7 +68,7 @@ typedef struct igata_predictor_info {
 } igata_predictor_info;
 
 typedef struct igata_options {
-    int threads;          /* 0: as many as OpenMP would take */
+    int threads;          /* 0: as many as OpenMP would take; compiled without OpenMP, 0 and 1 alike */
     const char* weights;  /* path of the weights file, where weights_in_file is 1; else NULL */
 } igata_options;
 

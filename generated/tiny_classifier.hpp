@@ -45,7 +45,7 @@ inline void check(igata_status status) {
 }
 
 struct Options {
-    int threads = 0;      ///< 0: as many as OpenMP would take
+    int threads = 0;      ///< 0: as many as OpenMP would take; compiled without OpenMP, 0 and 1 alike
     std::string weights;  ///< path of tiny_classifier.bin where weights are kept in a file
 };
 

@@ -1,10 +1,15 @@
-// Threads: OpenMP where the code is compiled with it, else serial.
+// Threads: OpenMP where the code is compiled with it, else only the calling thread, in oneDNN too.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #if defined(_OPENMP)
 #include <omp.h>
+#else
+extern "C" {  // there if oneDNN, or anything else in the program, brings OpenMP along
+[[gnu::weak]] int omp_get_max_threads();
+[[gnu::weak]] void omp_set_num_threads(int threads);
+}
 #endif
 
 namespace igata::runtime {
@@ -22,23 +27,25 @@ inline int max_threads() {
 /// number per thread, so nothing that another thread sees changes.
 class ThreadScope {
 public:
-    explicit ThreadScope(int threads) : before_(max_threads()) {
+    explicit ThreadScope(int threads) : before_(get()) {
         if (threads != before_) set(threads);
     }
     ~ThreadScope() {
-        if (max_threads() != before_) set(before_);
+        if (get() != before_) set(before_);
     }
     ThreadScope(const ThreadScope&) = delete;
     ThreadScope& operator=(const ThreadScope&) = delete;
 
 private:
-    static void set(int threads) {
 #if defined(_OPENMP)
-        omp_set_num_threads(threads);
+    static int get() { return omp_get_max_threads(); }
+    static void set(int threads) { omp_set_num_threads(threads); }
 #else
-        static_cast<void>(threads);
-#endif
+    static int get() { return omp_get_max_threads != nullptr ? omp_get_max_threads() : 1; }
+    static void set(int threads) {
+        if (omp_set_num_threads != nullptr) omp_set_num_threads(threads);
     }
+#endif
     int before_;
 };
 

@@ -52,13 +52,13 @@ inline void require(bool holds, const char* message) {
     if (!holds) throw StatusError(IGATA_BAD_ARGUMENT, message);
 }
 
-/// IGATA_SEQUENTIAL at compile time: never more than the calling thread.
+/// Throws StatusError if the code has no threads to offer.
 inline int threads_of(const igata_options& options) {
-#if defined(IGATA_SEQUENTIAL)
-    static_cast<void>(options);
-    return 1;
-#else
+#if defined(_OPENMP)
     return options.threads;
+#else
+    require(options.threads <= 1, "this predictor was compiled without OpenMP: threads must be 0 or 1");
+    return 1;
 #endif
 }
 

@@ -86,7 +86,7 @@ private:
         return (f_.info->input_count > 0 ? f_.info->inputs : f_.info->outputs)->dims[0] * repeats;
     }
     void check(igata_status status) const {
-        if (status != IGATA_OK) throw Failure(4, f_.last_error());
+        if (status != IGATA_OK) throw Failure(status == IGATA_BAD_ARGUMENT ? 2 : 4, f_.last_error());
     }
     const Functions& f_;
     void* model_ = nullptr;

@@ -9,6 +9,8 @@ run(COMMAND ${CMAKE_COMMAND} --build ${build})
 run(COMMAND ${CMAKE_CTEST_COMMAND} --test-dir ${build} --output-on-failure)
 check_libraries(${build}/app)
 check_libraries(${build}/classifier)
+check_openmp(${build}/classifier TRUE)
+check_openmp(${build}/libperceptron_in_file.so FALSE)
 
 # Nothing is done again, until the model changes.
 run(COMMAND ${CMAKE_COMMAND} --build ${build} OUTPUT again)

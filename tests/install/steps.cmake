@@ -34,3 +34,11 @@ function(check_libraries file)
         endif()
     endforeach()
 endfunction()
+
+# Whether the file itself links OpenMP; oneDNN may bring it along.
+function(check_openmp file linked)
+    run(COMMAND readelf -d ${file} OUTPUT entries)
+    if(linked AND NOT entries MATCHES "libgomp" OR NOT linked AND entries MATCHES "libgomp")
+        message(FATAL_ERROR "${file}: OpenMP linked should be ${linked}:\n${entries}")
+    endif()
+endfunction()
