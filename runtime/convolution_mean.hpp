@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -94,6 +95,8 @@ public:
             }
         });
     }
+
+    std::string implementation() const override { return operation_->implementation() + " + mean"; }
 
 private:
     std::unique_ptr<Operation> operation_;

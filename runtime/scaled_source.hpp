@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,8 @@ public:
         operands[0] = frame.scratch;
         operation_->run({operands, frame.scratch + bytes_, frame.calls, frame.stream});
     }
+
+    std::string implementation() const override { return "scale + " + operation_->implementation(); }
 
 private:
     static Epilogue multiply_by(const OptionalOperand& scale) {

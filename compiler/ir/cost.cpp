@@ -78,8 +78,9 @@ struct Description {
         const std::string groups = s.groups == 1               ? ""
                                    : s.groups == s.src.dims[1] ? " depthwise"
                                                                : fmt::format(" groups {}", s.groups);
-        return fmt::format("{}{} {} -> {}{}", window(s.weights.dims + 2, s.strides, s.spatial), groups, image(s.src),
-                           image(s.dst), post_ops(s.epilogue));
+        return fmt::format("{}{}{} {} -> {}{}{}", window(s.weights.dims + 2, s.strides, s.spatial), groups,
+                           s.scale.is_present() ? " scaled" : "", image(s.src), image(s.dst), post_ops(s.epilogue),
+                           s.mean.is_present() ? " mean" : "");
     }
     std::string operator()(const runtime::MatMulSpec& s) const {
         return fmt::format("{} x {}{}", dims(s.a), dims(s.b), post_ops(s.epilogue));

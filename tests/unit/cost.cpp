@@ -28,6 +28,15 @@ TEST_CASE("a convolution costs two operations a multiply-add, and moves each ope
         step.operands[3].read = true;
         CHECK(cost_of(step).bytes == 4 * (2 * 3 * 8 * 8 + 16 * 3 * 3 * 3 + 2 * 2 * 16 * 4 * 4));
     }
+    SUBCASE("a scale of the source is read, a mean of the result written") {
+        spec.scale = {dense({1, 3, 1, 1}), 4};
+        spec.mean = {dense({2, 16, 1, 1}), 5};
+        step.spec = spec;
+        step.operands.push_back({3});
+        step.operands.push_back({4, 0, true, false});
+        CHECK(cost_of(step).bytes == 4 * (2 * 3 * 8 * 8 + 16 * 3 * 3 * 3 + 2 * 16 * 4 * 4 + 3 + 2 * 16));
+        CHECK(describe(step) == "3x3 s2 scaled 2*3x8x8 -> 2*16x4x4 mean");
+    }
     SUBCASE("depthwise: one input channel a filter") {
         spec.groups = 3;
         spec.weights = dense({3, 1, 3, 3});
