@@ -149,9 +149,9 @@ constexpr igata_tensor_info outputs[] = {
 constexpr igata_step_info step_infos[] = {
     {"stem", "loop", "stem", "[1024,3] -> [1024,3]", 0, 24576},
     {"stem.2", "convolution", "stem", "3x3 s2 3x32x32 -> 8x16x16 swish", 110592, 21376},
-    {"depthwise", "convolution", "depthwise", "3x3 depthwise 8x16x16 -> 8x16x16 swish", 36864, 16736},
+    {"depthwise", "convolution", "depthwise", "3x3 depthwise 8x16x16 -> 8x16x16 swish mean", 36864, 16736},
     {"gate", "convolution", "gate", "1x1 8x1x1 -> 8x1x1 sigmoid", 128, 352},
-    {"project", "convolution", "project", "1x1 8x16x16 -> 8x16x16 sum", 32768, 24928},
+    {"project", "convolution", "project", "1x1 scaled 8x16x16 -> 8x16x16 sum mean", 32768, 24928},
     {"dense", "matmul", "dense", "[1,8] x [8,5]", 80, 232},
     {"softmax", "softmax", "softmax", "[1,5]", 0, 40},
 };
