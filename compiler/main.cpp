@@ -24,6 +24,7 @@ struct Flags {
     ConformanceFlags conformance;
     ReportFlags report;
     ProfileFlags profile;
+    OnednnFlags onednn;
     bool json = false;
 };
 
@@ -150,12 +151,31 @@ void add_profile(CLI::App& app, ProfileFlags& flags) {
                             "  igata profile model.onnx --bind N=8 --threads 2 --markdown profile.md\n"
                             "  igata profile model.onnx --data .\n");
     add_model(sub, flags.model);
-    sub->add_option("--data", flags.data, "take the inputs, and with them the dims, from DIR/test_data_set_*")->type_name("DIR");
+    sub->add_option("--data", flags.data, "take the inputs, and with them the dims, from DIR/test_data_set_*")
+        ->type_name("DIR");
     const CLI::Range positive(1, 1000000);
-    sub->add_option("--runs", flags.runs, "how many runs to take the medians of")->check(positive)->capture_default_str()->type_name("N");
-    sub->add_option("--threads", flags.threads, "threads of a run")->check(positive)->capture_default_str()->type_name("T");
+    sub->add_option("--runs", flags.runs, "how many runs to take the medians of")
+        ->check(positive)
+        ->capture_default_str()
+        ->type_name("N");
+    sub->add_option("--threads", flags.threads, "threads of a run")
+        ->check(positive)
+        ->capture_default_str()
+        ->type_name("T");
     sub->add_option("--json", flags.json, "also write the figures to a file")->type_name("FILE");
     sub->add_option("--markdown", flags.markdown, "also write the table to a file")->type_name("FILE");
+    add_bind(sub, flags.pipeline);
+}
+
+void add_onednn_flags(CLI::App& app, OnednnFlags& flags) {
+    CLI::App* sub = command(app, "onednn-flags", "Print the CMake settings of the smallest oneDNN that the models need",
+                            "  igata onednn-flags model.onnx\n"
+                            "  cmake -S oneDNN -B build $(igata onednn-flags a.onnx b.onnx --threading seq)\n");
+    sub->add_option("models", flags.models, "the ONNX files")->required()->type_name("MODEL...");
+    sub->add_option("--threading", flags.threading, "omp, or seq: without OpenMP")
+        ->check(CLI::IsMember({"omp", "seq"}).description(""))
+        ->capture_default_str()
+        ->type_name("THREADING");
     add_bind(sub, flags.pipeline);
 }
 
@@ -168,6 +188,7 @@ ExitCode dispatch(const CLI::App& app, const Flags& flags) {
     if (name == "conformance") return command_conformance(flags.conformance);
     if (name == "report") return command_report(flags.report);
     if (name == "profile") return command_profile(flags.profile);
+    if (name == "onednn-flags") return command_onednn_flags(flags.onednn);
     return command_ops(flags.json);
 }
 
@@ -209,6 +230,7 @@ int main(int argc, char** argv) {
     add_conformance(app, flags.conformance);
     add_report(app, flags.report);
     add_profile(app, flags.profile);
+    add_onednn_flags(app, flags.onednn);
     command(app, "ops", "Print the table of operators", "  igata ops\n  igata ops --json\n")
         ->add_flag("--json", flags.json, "as JSON");
     try {

@@ -78,6 +78,12 @@ struct ProfileFlags {
     PipelineFlags pipeline;
 };
 
+struct OnednnFlags {
+    std::vector<std::filesystem::path> models;
+    std::string threading = "omp";
+    PipelineFlags pipeline;
+};
+
 ExitCode command_compile(const CompileFlags& flags);
 ExitCode command_check(const CheckFlags& flags);
 ExitCode command_run(const RunFlags& flags);
@@ -85,6 +91,7 @@ ExitCode command_verify(const VerifyFlags& flags);
 ExitCode command_conformance(const ConformanceFlags& flags);
 ExitCode command_report(const ReportFlags& flags);
 ExitCode command_profile(const ProfileFlags& flags);
+ExitCode command_onednn_flags(const OnednnFlags& flags);
 ExitCode command_ops(bool json);
 
 // What the commands share ---------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ TEST_CASE("--version and --help are no errors") {
     const TemporaryFolder folder;
     CHECK(run_igata(folder, "--version") == Outcome{0, "igata " IGATA_VERSION "\n", ""});
     CHECK(run_igata(folder, "--help").code == 0);
-    for (const std::string command : {"compile", "check", "run", "verify", "conformance", "report", "profile", "ops"}) {
+    for (const std::string command : {"compile", "check", "run", "verify", "conformance", "report", "profile", "onednn-flags", "ops"}) {
         const Outcome help = run_igata(folder, command + " --help");
         CHECK(help.code == 0);
         CHECK(help.out.find("Examples:\n  igata " + command) != std::string::npos);
