@@ -1,6 +1,7 @@
 """A model with recorded tensors at one batch size, and the predictor that Igata makes of it."""
 
 import json
+import math
 import pathlib
 import subprocess
 
@@ -37,7 +38,8 @@ class Case:
 
     def __init__(self, model, batch, options):
         self.model, self.batch = model, batch
-        self.folder = (options.build / f"{model.name}-{batch}").resolve()
+        self.cast_for = lambda dim: dim * math.gcd(batch, options.cast_for) // batch
+        self.folder = (options.build / f"{model.name}-{batch}-{options.cast_for}").resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         graph = onnx.load(str(model / "model.onnx"), load_external_data=False).graph
         constants = {tensor.name for tensor in graph.initializer}
@@ -47,11 +49,11 @@ class Case:
             for index, array in enumerate(arrays):
                 np.save(self.folder / f"{kind}_{index}.npy", np.ascontiguousarray(array))
         self.names = [port.name for port in ports]
-        self.build([f"{name}:{axis}={dim}" for name, array in zip(self.names, inputs) for axis, dim in enumerate(array.shape)],
-                   options)
+        self.build([f"{name}:{axis}={self.cast_for(dim) if axis == 0 else dim}" for name, array in zip(self.names, inputs)
+                    for axis, dim in enumerate(array.shape)], options)
         self.predictor = str(self.folder / "cmake" / "bench")
         (self.folder / "case.json").write_text(json.dumps({
-            "model": str(model / "model.onnx"), "tflite": find_tflite(model), "inputs": len(inputs),
+            "model": str(model / "model.onnx"), "batch": batch, "tflite": find_tflite(model), "inputs": len(inputs),
             "library": str(self.folder / "cmake" / "libbench_library.so")}))
 
     def tile(self, arrays, ports=()):

@@ -115,9 +115,11 @@ class Igata:
         self.check(self.library.bench_context_create(model, ctypes.byref(self.context)))
         info = self.library.bench_info().contents
         self.inputs = inputs
-        self.outputs = [np.empty([port.dims[i] for i in range(port.rank)], DTYPES[port.dtype])
+        rows = inputs[0].shape[0] if case["batch"] > 1 else 0
+        repeats = rows // info.inputs[0].dims[0] if rows else 1
+        self.outputs = [np.empty([port.dims[i] * (repeats if i == 0 else 1) for i in range(port.rank)], DTYPES[port.dtype])
                         for port in info.outputs[:info.output_count]]
-        self.arguments = (self.context, self.pointers(self.inputs), self.pointers(self.outputs), ctypes.c_int64(0))
+        self.arguments = (self.context, self.pointers(self.inputs), self.pointers(self.outputs), ctypes.c_int64(rows))
 
     def onednn(self):
         try:
