@@ -150,7 +150,9 @@ std::string profile_table(const Profile& profile, TableStyle style) {
     return text + "a run " + fixed(profile.run_seconds * 1e3, 3) + " ms, at best " +
            fixed(profile.best_run_seconds * 1e3, 3) + " ms; its steps " + fixed(total * 1e3, 3) + " ms (medians of " +
            std::to_string(profile.runs) + ")\nthe machine's peak " + fixed(profile.peak.flops * 1e-9, 1) +
-           " GFLOP/s, reading memory " + fixed(profile.peak.bytes * 1e-9, 1) + " GB/s\n";
+           " GFLOP/s, reading memory " + fixed(profile.peak.bytes * 1e-9, 1) +
+           " GB/s; there, the operations alone take " +
+           fixed(all.sum.flops / std::max(profile.peak.flops, 1.0) * 1e3, 3) + " ms\n";
 }
 
 }  // namespace igata::cli
