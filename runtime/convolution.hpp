@@ -74,7 +74,8 @@ inline std::unique_ptr<Operation> make_onednn_convolution(const Builder& builder
 inline std::unique_ptr<Operation> make_operation(const Builder& builder, const ConvolutionSpec& spec) {
     const bool depthwise = DepthwiseConvolution::fits(builder, spec);
     const bool takes_scale = false;
-    const bool takes_mean = false;
+    const bool takes_mean =
+        depthwise && DepthwiseConvolution::eltwise_count(spec.epilogue) == spec.epilogue.count;
     ConvolutionSpec rest = spec;
     if (spec.scale.is_present() && !takes_scale) {
         rest.scale = {};

@@ -1,16 +1,16 @@
-// Depthwise convolution over channels-last f32: each row is computed in registers and its activation applied while the
-// row is still in the first cache. Measured at twice the speed of oneDNN's.
+// Depthwise convolution over channels-last f32. Each tile of results is made in registers, activated while it is in the
+// first cache, and added to the sums of its channels, so that the mean of the result costs no pass of its own.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "runtime/depthwise_strip.hpp"
 #include "runtime/eltwise.hpp"
 #include "runtime/epilogue.hpp"
 #include "runtime/isa.hpp"
@@ -20,110 +20,25 @@
 
 namespace igata::runtime {
 
-/// Two spatial axes; strides in elements. Weights are packed as [kernel_h][kernel_w][channels].
-struct DepthwiseShape {
-    std::int64_t channels, src_h, src_w, dst_h, dst_w, kernel_h, kernel_w;
-    std::int64_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
-    std::int64_t src_image, src_row, src_pixel, dst_image, dst_row, dst_pixel;
-};
-
-/// One row of results before its activation.
-struct DepthwiseRow {
-    /// What a tile of `width` neighbouring results needs: source of the first tap, taps of the rows inside the image.
-    struct Taps {
-        const float* src;      ///< first row inside the image, column 0
-        const float* weights;  ///< the weights that belong to that row
-        std::int64_t rows;
-    };
-
-    template <int lanes, int width, bool at_edge>
-    [[gnu::always_inline]] static void tile(const DepthwiseShape& s, const Taps& taps, const float* bias, float* dst,
-                                            std::int64_t first) {
-        using V = typename VectorOf<lanes>::Register;
-        using Unaligned = typename VectorOf<lanes>::Unaligned;
-        alignas(64) static constexpr float zeros[lanes] = {};
-        V sums[width];
-        for (int t = 0; t < width; ++t) sums[t] = *reinterpret_cast<const Unaligned*>(bias);
-        const std::int64_t step = s.stride_w * s.src_pixel;
-        for (std::int64_t kh = 0; kh < taps.rows; ++kh) {
-            const float* row = taps.src + kh * s.dilation_h * s.src_row;
-            const float* weights = taps.weights + kh * s.kernel_w * s.channels;
-            for (std::int64_t kw = 0; kw < s.kernel_w; ++kw, weights += s.channels) {
-                const V weight = *reinterpret_cast<const Unaligned*>(weights);
-                const std::int64_t column = first * s.stride_w + kw * s.dilation_w - s.pad_left;
-                const float* src = row + column * s.src_pixel;
-                for (int t = 0; t < width; ++t) {
-                    const float* x = src + t * step;
-                    if constexpr (at_edge) {
-                        const std::int64_t at = column + t * s.stride_w;
-                        x = at >= 0 && at < s.src_w ? x : zeros;
-                    }
-                    sums[t] += *reinterpret_cast<const Unaligned*>(x) * weight;
-                }
-            }
-        }
-        for (int t = 0; t < width; ++t) *reinterpret_cast<Unaligned*>(dst + (first + t) * s.dst_pixel) = sums[t];
-    }
-
-    template <int lanes, int width>
-    [[gnu::always_inline]] static void any_tile(const DepthwiseShape& s, const Taps& taps, const float* bias,
-                                                float* dst, std::int64_t first) {
-        const std::int64_t begin = first * s.stride_w - s.pad_left;
-        const std::int64_t end = (first + width - 1) * s.stride_w - s.pad_left + (s.kernel_w - 1) * s.dilation_w;
-        if (begin >= 0 && end < s.src_w) tile<lanes, width, false>(s, taps, bias, dst, first);
-        else tile<lanes, width, true>(s, taps, bias, dst, first);
-    }
-
-    /// `lanes` channels of the whole row.
-    template <int lanes>
-    [[gnu::always_inline]] static void block(const DepthwiseShape& s, const Taps& taps, const float* bias, float* dst) {
-        constexpr int width = 7;  // divides the widths of most networks
-        std::int64_t first = 0;
-        for (; first + width <= s.dst_w; first += width) any_tile<lanes, width>(s, taps, bias, dst, first);
-        for (; first + 2 <= s.dst_w; first += 2) any_tile<lanes, 2>(s, taps, bias, dst, first);
-        for (; first < s.dst_w; ++first) any_tile<lanes, 1>(s, taps, bias, dst, first);
-    }
-
-    template <int lanes>
-    [[gnu::always_inline]] static void blocks(const DepthwiseShape& s, const Taps& taps, const float* bias,
-                                              float* dst) {
-        for (std::int64_t c = 0; c < s.channels; c += lanes) {
-            c = std::min(c, s.channels - lanes);  // the last block overlaps the one before it
-            block<lanes>(s, {taps.src + c, taps.weights + c, taps.rows}, bias + c, dst + c);
-        }
-    }
-
-    template <int lanes>
-    [[gnu::always_inline]] static void run(const DepthwiseShape& s, const float* src, const float* weights,
-                                           const float* bias, float* dst, std::int64_t row) {
-        const std::int64_t top = row * s.stride_h - s.pad_top;
-        std::int64_t begin = 0;
-        while (begin < s.kernel_h && top + begin * s.dilation_h < 0) ++begin;
-        std::int64_t end = s.kernel_h;
-        while (end > begin && top + (end - 1) * s.dilation_h >= s.src_h) --end;
-        const Taps taps{src + (top + begin * s.dilation_h) * s.src_row, weights + begin * s.kernel_w * s.channels,
-                        end - begin};
-        if (s.channels >= lanes) blocks<lanes>(s, taps, bias, dst);
-        else if (s.channels >= 4) blocks<4>(s, taps, bias, dst);
-        else blocks<1>(s, taps, bias, dst);
-    }
-};
-
 class DepthwiseConvolution final : public Operation {
 public:
-    /// `eltwise` leading post-ops of the spec's epilogue are applied here.
-    DepthwiseConvolution(const Builder& builder, const ConvolutionSpec& spec, const MemorySpec& dst, int eltwise)
+    /// `eltwise` leading post-ops of the spec's epilogue are applied here, and the mean, if it is the mean of that.
+    DepthwiseConvolution(const Builder& builder, const ConvolutionSpec& spec, const MemorySpec& dst, int eltwise,
+                         Isa isa = detect_isa())
         : shape_(shape_of(spec, dst)),
           images_(dst.dims[0]),
+          mean_(spec.mean),
+          strips_((shape_.dst_h + DepthwiseStrip::most_rows - 1) / DepthwiseStrip::most_rows),
+          chunks_(std::max<std::int64_t>(1, shape_.channels / chunk_channels)),
           weights_(sizeof(float) * static_cast<std::size_t>(shape_.channels * shape_.kernel_h * shape_.kernel_w)),
           bias_(sizeof(float) * static_cast<std::size_t>(shape_.channels)),
-          row_(Versions<DepthwiseRow, const DepthwiseShape&, const float*, const float*, const float*, float*,
-                        std::int64_t>::get()) {
+          isa_(isa),
+          strip_(Versions<DepthwiseStrip, const DepthwiseShape&, const DepthwisePart&>::get(isa)) {
         pack(spec, reinterpret_cast<const float*>(builder.constant(1)),
              reinterpret_cast<const float*>(builder.constant(2)));
         for (int i = 0; i < eltwise; ++i) {
             const PostOp& op = spec.epilogue.ops[i];
-            activations_.push_back({eltwise_function(op.eltwise), op.alpha, op.beta});
+            activations_.push_back({eltwise_function(op.eltwise, isa), op.alpha, op.beta});
         }
     }
 
@@ -137,28 +52,62 @@ public:
                spec.dst.strides[1] == 1;
     }
 
+    /// How many leading post-ops it applies itself.
+    static int eltwise_count(const Epilogue& epilogue) {
+        int count = 0;
+        while (count < epilogue.count && epilogue.ops[count].kind == PostOp::Kind::eltwise) ++count;
+        return count;
+    }
+
+    std::string implementation() const override { return std::string("igata:depthwise:") + name_of(isa_); }
+
+    /// Sums of every strip of rows, so that they do not depend on the number of threads.
+    std::size_t scratch_bytes() const override {
+        if (!mean_.is_present()) return 0;
+        return sizeof(float) * static_cast<std::size_t>(images_ * strips_ * shape_.channels);
+    }
+
     void run(const Frame& frame) const override {
         const auto* src = reinterpret_cast<const float*>(frame.operands[0]);
         auto* dst = reinterpret_cast<float*>(frame.operands[3]);
-        const auto* weights = reinterpret_cast<const float*>(weights_.get());
-        const auto* bias = reinterpret_cast<const float*>(bias_.get());
-        const std::int64_t work = shape_.channels * shape_.dst_w * shape_.kernel_h * shape_.kernel_w;
-        parallel_for(images_ * shape_.dst_h, 65536 / work + 1, [&](std::int64_t begin, std::int64_t end) {
+        auto* sums = mean_.is_present() ? reinterpret_cast<float*>(frame.scratch) : nullptr;
+        const std::int64_t work =
+            DepthwiseStrip::most_rows * shape_.dst_w * shape_.kernel_h * shape_.kernel_w * (shape_.channels / chunks_);
+        parallel_for(images_ * chunks_ * strips_, 65536 / work + 1, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t i = begin; i < end; ++i) {
-                float* row = dst + i / shape_.dst_h * shape_.dst_image + i % shape_.dst_h * shape_.dst_row;
-                row_(shape_, src + i / shape_.dst_h * shape_.src_image, weights, bias, row, i % shape_.dst_h);
-                activate(row);
+                const std::int64_t image = i / (chunks_ * strips_);
+                const std::int64_t chunk = i / strips_ % chunks_;
+                const std::int64_t strip = i % strips_;
+                float* strip_sums = sums != nullptr ? sums + (image * strips_ + strip) * shape_.channels : nullptr;
+                strip_(shape_, {src + image * shape_.src_image, reinterpret_cast<const float*>(weights_.get()),
+                                reinterpret_cast<const float*>(bias_.get()), dst + image * shape_.dst_image, strip_sums,
+                                activations_.data(), activations_.size(), first_row(strip), first_row(strip + 1),
+                                first_channel(chunk), first_channel(chunk + 1)});
             }
         });
+        if (sums != nullptr) store_mean(sums, reinterpret_cast<float*>(frame.operands[mean_.operand_index]));
     }
 
-    std::string implementation() const override { return std::string("igata:depthwise:") + name_of(detect_isa()); }
-
 private:
-    struct Activation {
-        EltwiseFunction function;
-        float alpha, beta;
-    };
+    static constexpr std::int64_t chunk_channels = 128;
+
+    std::int64_t first_row(std::int64_t strip) const { return shape_.dst_h * strip / strips_; }
+    /// Whole vectors of the widest instruction set, but for the last chunk.
+    std::int64_t first_channel(std::int64_t chunk) const {
+        return chunk == chunks_ ? shape_.channels : shape_.channels * chunk / chunks_ / 16 * 16;
+    }
+
+    void store_mean(const float* sums, float* mean) const {
+        const auto count = static_cast<float>(shape_.dst_h * shape_.dst_w);
+        const MemorySpec& to = mean_.memory;
+        for (std::int64_t image = 0; image < images_; ++image, sums += strips_ * shape_.channels) {
+            for (std::int64_t c = 0; c < shape_.channels; ++c) {
+                float sum = 0.0F;
+                for (std::int64_t strip = 0; strip < strips_; ++strip) sum += sums[strip * shape_.channels + c];
+                mean[image * to.strides[0] + c * to.strides[1]] = sum / count;
+            }
+        }
+    }
 
     static DepthwiseShape shape_of(const ConvolutionSpec& spec, const MemorySpec& dst) {
         const bool flat = spec.spatial == 1;  // one spatial axis: an image of one row
@@ -203,30 +152,19 @@ private:
         }
     }
 
-    void activate(float* row) const {
-        const bool dense = shape_.dst_pixel == shape_.channels;
-        const std::int64_t runs = dense ? 1 : shape_.dst_w;
-        const std::int64_t length = dense ? shape_.dst_w * shape_.channels : shape_.channels;
-        for (const Activation& activation : activations_) {
-            for (std::int64_t i = 0; i < runs; ++i) {
-                activation.function(row + i * shape_.dst_pixel, length, activation.alpha, activation.beta);
-            }
-        }
-    }
-
     DepthwiseShape shape_;
     std::int64_t images_;
-    AlignedMemory weights_;
-    AlignedMemory bias_;
-    decltype(Versions<DepthwiseRow, const DepthwiseShape&, const float*, const float*, const float*, float*,
-                      std::int64_t>::get()) row_;
-    std::vector<Activation> activations_;
+    OptionalOperand mean_;
+    std::int64_t strips_, chunks_;
+    AlignedMemory weights_, bias_;
+    Isa isa_;
+    decltype(Versions<DepthwiseStrip, const DepthwiseShape&, const DepthwisePart&>::get()) strip_;
+    std::vector<DepthwiseActivation> activations_;
 };
 
 /// The kernel, and passes for those post-ops that it does not apply. Only if DepthwiseConvolution::fits.
 inline std::unique_ptr<Operation> make_depthwise(const Builder& builder, const ConvolutionSpec& spec) {
-    int inside = 0;
-    while (inside < spec.epilogue.count && spec.epilogue.ops[inside].kind == PostOp::Kind::eltwise) ++inside;
+    const int inside = DepthwiseConvolution::eltwise_count(spec.epilogue);
     const bool elsewhere = EpiloguePass::reads_dst(spec.epilogue, inside);
     MemorySpec result = spec.dst;
     if (elsewhere) result = packed_like(spec.dst);

@@ -1,0 +1,183 @@
+// The inner kernel of the depthwise convolution: a few rows of results over some of the channels.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/eltwise.hpp"
+#include "runtime/isa.hpp"
+
+namespace igata::runtime {
+
+/// Two spatial axes; strides in elements. Weights are packed as [kernel_h][kernel_w][channels].
+struct DepthwiseShape {
+    std::int64_t channels, src_h, src_w, dst_h, dst_w, kernel_h, kernel_w;
+    std::int64_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+    std::int64_t src_image, src_row, src_pixel, dst_image, dst_row, dst_pixel;
+};
+
+struct DepthwiseActivation {
+    EltwiseFunction function;
+    float alpha, beta;
+};
+
+/// Rows [row_begin, row_end) and channels [channel_begin, channel_end) of one image. The sums of the results after
+/// activation are stored to `sums`, unless it is null.
+struct DepthwisePart {
+    const float *src, *weights, *bias;
+    float *dst, *sums;
+    const DepthwiseActivation* activations;
+    std::size_t activation_count;
+    std::int64_t row_begin, row_end, channel_begin, channel_end;
+};
+
+struct DepthwiseStrip {
+    static constexpr std::int64_t most_rows = 4;
+
+    /// What one row of results reads: source and weights of the first tap inside the image, column 0, and how many rows
+    /// of taps are inside.
+    struct Row {
+        const float* src;
+        const float* weights;
+        std::int64_t taps;
+    };
+    /// Neighbouring results of a row, from column `first`, for which taps [tap_begin, tap_end) are inside the image.
+    struct Columns {
+        std::int64_t first, tap_begin, tap_end;
+    };
+
+    template <int lanes, int pixels, int vectors>
+    [[gnu::always_inline]] static void tile(const DepthwiseShape& s, const Row& row, const Columns& columns,
+                                            const float* bias, std::int64_t c, float* values) {
+        using V = typename VectorOf<lanes>::Register;
+        using Unaligned = typename VectorOf<lanes>::Unaligned;
+        V results[pixels][vectors];
+        for (int v = 0; v < vectors; ++v)
+            for (int p = 0; p < pixels; ++p) results[p][v] = *reinterpret_cast<const Unaligned*>(bias + c + v * lanes);
+        const std::int64_t step = s.stride_w * s.src_pixel;
+        const std::int64_t column = columns.first * s.stride_w + columns.tap_begin * s.dilation_w - s.pad_left;
+        for (std::int64_t h = 0; h < row.taps; ++h) {
+            const float* src = row.src + h * s.dilation_h * s.src_row + column * s.src_pixel + c;
+            const float* weights = row.weights + (h * s.kernel_w + columns.tap_begin) * s.channels + c;
+            for (std::int64_t w = columns.tap_begin; w < columns.tap_end; ++w) {
+                for (int v = 0; v < vectors; ++v) {
+                    const V weight = *reinterpret_cast<const Unaligned*>(weights + v * lanes);
+                    for (int p = 0; p < pixels; ++p)
+                        results[p][v] += *reinterpret_cast<const Unaligned*>(src + p * step + v * lanes) * weight;
+                }
+                src += s.dilation_w * s.src_pixel;
+                weights += s.channels;
+            }
+        }
+        for (int p = 0; p < pixels; ++p)
+            for (int v = 0; v < vectors; ++v)
+                *reinterpret_cast<Unaligned*>(values + (p * vectors + v) * lanes) = results[p][v];
+    }
+
+    /// `vectors` * `lanes` channels from `c` of some columns of every row. The first `known` channels are those of the
+    /// tile before, which has added them up.
+    template <int lanes, int pixels, int vectors>
+    [[gnu::always_inline]] static void tiles(const DepthwiseShape& s, const DepthwisePart& part, const Row* rows,
+                                             const Columns& columns, std::int64_t c, std::int64_t known) {
+        using V = typename VectorOf<lanes>::Register;
+        using Unaligned = typename VectorOf<lanes>::Unaligned;
+        constexpr int size = pixels * vectors * lanes;
+        alignas(64) float values[most_rows * size];
+        const std::int64_t row_count = part.row_end - part.row_begin;
+        for (std::int64_t r = 0; r < row_count; ++r)
+            tile<lanes, pixels, vectors>(s, rows[r], columns, part.bias, c, values + r * size);
+        for (std::size_t i = 0; i < part.activation_count; ++i) {
+            const DepthwiseActivation& activation = part.activations[i];
+            activation.function(values, row_count * size, activation.alpha, activation.beta);
+        }
+        V sums[vectors] = {};
+        const float* from = values;
+        for (std::int64_t r = 0; r < row_count; ++r) {
+            float* dst = part.dst + (part.row_begin + r) * s.dst_row + columns.first * s.dst_pixel + c;
+            for (int p = 0; p < pixels; ++p, dst += s.dst_pixel) {
+                for (int v = 0; v < vectors; ++v, from += lanes) {
+                    const V result = *reinterpret_cast<const Unaligned*>(from);
+                    *reinterpret_cast<Unaligned*>(dst + v * lanes) = result;
+                    sums[v] += result;
+                }
+            }
+        }
+        if (part.sums == nullptr) return;
+        for (int v = 0; v < vectors; ++v) {
+            float* total = part.sums + c + v * lanes;
+            if (known == 0) {
+                *reinterpret_cast<Unaligned*>(total) += sums[v];
+            } else {
+                for (std::int64_t i = known; i < lanes; ++i) total[i] += sums[v][i];
+            }
+        }
+    }
+
+    template <int lanes, int pixels>
+    [[gnu::always_inline]] static void all_channels(const DepthwiseShape& s, const DepthwisePart& part, const Row* rows,
+                                                    const Columns& columns) {
+        constexpr int vectors = pixels == 1 ? 4 : 1;
+        std::int64_t c = part.channel_begin;
+        for (; c + vectors * lanes <= part.channel_end; c += vectors * lanes)
+            tiles<lanes, pixels, vectors>(s, part, rows, columns, c, 0);
+        if constexpr (vectors > 1)
+            for (; c + lanes <= part.channel_end; c += lanes) tiles<lanes, pixels, 1>(s, part, rows, columns, c, 0);
+        if (c < part.channel_end) {
+            const std::int64_t last = part.channel_end - lanes;
+            tiles<lanes, pixels, 1>(s, part, rows, columns, last, c - last);
+        }
+    }
+
+    template <int lanes, int widest>
+    [[gnu::always_inline]] static void any_width(const DepthwiseShape& s, const DepthwisePart& part, const Row* rows,
+                                                 const Columns& columns, std::int64_t width) {
+        if constexpr (widest > 1)
+            if (width < widest) return any_width<lanes, widest - 1>(s, part, rows, columns, width);
+        all_channels<lanes, widest>(s, part, rows, columns);
+    }
+
+    /// Columns at an edge one by one, with the taps that are inside; the rest in tiles of nearly equal width.
+    template <int lanes, int widest>
+    [[gnu::always_inline]] static void strip(const DepthwiseShape& s, const DepthwisePart& part, const Row* rows) {
+        const std::int64_t reach = (s.kernel_w - 1) * s.dilation_w - s.pad_left;  // of the last tap of column 0
+        const std::int64_t left = std::min(s.dst_w, (s.pad_left + s.stride_w - 1) / s.stride_w);
+        const std::int64_t inside = s.src_w > reach ? (s.src_w - 1 - reach) / s.stride_w + 1 : 0;
+        const std::int64_t right = std::max(left, std::min(s.dst_w, inside));
+        for (std::int64_t x = 0; x < s.dst_w;) {
+            const bool at_edge = x < left || x >= right;
+            Columns columns{x, 0, s.kernel_w};
+            const std::int64_t column = x * s.stride_w - s.pad_left;
+            while (at_edge && columns.tap_begin < s.kernel_w && column + columns.tap_begin * s.dilation_w < 0)
+                ++columns.tap_begin;
+            while (at_edge && columns.tap_end > columns.tap_begin &&
+                   column + (columns.tap_end - 1) * s.dilation_w >= s.src_w)
+                --columns.tap_end;
+            const std::int64_t tiles_left = (right - x + widest - 1) / widest;
+            const std::int64_t width = at_edge ? 1 : (right - x + tiles_left - 1) / tiles_left;
+            any_width<lanes, widest>(s, part, rows, columns, width);
+            x += width;
+        }
+    }
+
+    template <int lanes>
+    [[gnu::always_inline]] static void run(const DepthwiseShape& s, const DepthwisePart& part) {
+        Row rows[most_rows];
+        for (std::int64_t r = 0; r < part.row_end - part.row_begin; ++r) {
+            const std::int64_t top = (part.row_begin + r) * s.stride_h - s.pad_top;
+            std::int64_t begin = 0;
+            while (begin < s.kernel_h && top + begin * s.dilation_h < 0) ++begin;
+            std::int64_t end = s.kernel_h;
+            while (end > begin && top + (end - 1) * s.dilation_h >= s.src_h) --end;
+            rows[r] = {part.src + (top + begin * s.dilation_h) * s.src_row,
+                       part.weights + begin * s.kernel_w * s.channels, end - begin};
+        }
+        if (part.sums != nullptr) std::fill(part.sums + part.channel_begin, part.sums + part.channel_end, 0.0F);
+        const std::int64_t channels = part.channel_end - part.channel_begin;
+        if (channels >= lanes) strip<lanes, 8>(s, part, rows);
+        else if (channels >= 4) strip<4, 2>(s, part, rows);
+        else strip<1, 1>(s, part, rows);
+    }
+};
+
+}  // namespace igata::runtime
