@@ -13,7 +13,7 @@
 #   REPORT      also writes <name>.html
 #   TEST_DATA   a ctest <target>_test_data that replays <dir>/test_data_set_*
 #   OPTIONS     further arguments of `igata compile`
-# -DIGATA_EXECUTABLE=<path> names the compiler to run, for cross-compiling.
+# -DIGATA_EXECUTABLE=<path> names the compiler to run, for cross-compiling. -DIGATA_ONEDNN=static: see IgataOneDNN.cmake.
 include_guard(GLOBAL)
 include(${CMAKE_CURRENT_LIST_DIR}/IgataOneDNN.cmake)
 
@@ -140,7 +140,7 @@ macro(_igata_add_library)
         set_source_files_properties(${folder}/${name}.cpp PROPERTIES
             COMPILE_DEFINITIONS "IGATA_${upper}_BIN=\"${folder}/${name}.bin\"" OBJECT_DEPENDS ${folder}/${name}.bin)
     endif()
-    target_link_libraries(${target} PRIVATE igata::onednn)
+    _igata_link_onednn(${target} ${arg_THREADING} "${command}" "${model};${depends}" "${model};${binds}")
     if(arg_THREADING STREQUAL "omp")
         if(NOT TARGET OpenMP::OpenMP_CXX)
             find_package(OpenMP REQUIRED COMPONENTS CXX)

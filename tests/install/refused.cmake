@@ -3,9 +3,8 @@ include(${CMAKE_CURRENT_LIST_DIR}/steps.cmake)
 install_igata()
 
 function(expect_refusal text)
-    string(REPLACE ";" "\\;" call "${ARGN}")
     run(COMMAND ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/refused -B ${WORK}/refused -DCMAKE_PREFIX_PATH=${prefix}
-        "-DCALL=${ARGN}" FAILS_WITH "${text}")
+        "-DCALL=${ARGN}" ${options} FAILS_WITH "${text}")
 endfunction()
 
 set(model ${MODELS}/perceptron/model.onnx)
@@ -19,6 +18,12 @@ expect_refusal("igata_add_predictor(p): PRECISION bf16 is not supported, only f3
 expect_refusal("igata_add_predictor(p-q): 'p-q' is no C++ identifier: pass another NAME" p-q MODEL ${model})
 expect_refusal("igata_add_predictor(p): BIND takes <dim>=<value>, not 'N'" p MODEL ${model} BIND N)
 expect_refusal("igata_add_predictor(p): no such folder: ${WORK}/none" p MODEL ${model} TEST_DATA ${WORK}/none)
+set(options -DIGATA_ONEDNN=shared)
+expect_refusal("IGATA_ONEDNN is system or static, not 'shared'" p MODEL ${model})
+set(options -DIGATA_ONEDNN=static)
+expect_refusal("IGATA_ONEDNN=static: no oneDNN in IGATA_ONEDNN_SOURCE_DIR ''; pass the folder that holds its sources" p MODEL ${model})
+set(options -DIGATA_ONEDNN=static -DIGATA_ONEDNN_SOURCE_DIR=${WORK})
+expect_refusal("no oneDNN in IGATA_ONEDNN_SOURCE_DIR '${WORK}'" p MODEL ${model})
 
 # What only the compiler can tell comes when building, and the compiler's own message is seen.
 run(COMMAND ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/refused -B ${WORK}/unbound -DCMAKE_PREFIX_PATH=${prefix}

@@ -1,0 +1,1 @@
+// The source folder is known by this file.
