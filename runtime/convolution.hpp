@@ -10,6 +10,7 @@
 #include "runtime/epilogue.hpp"
 #include "runtime/onednn.hpp"
 #include "runtime/operation.hpp"
+#include "runtime/pointwise.hpp"
 #include "runtime/scaled_source.hpp"
 #include "runtime/specs.hpp"
 
@@ -73,9 +74,9 @@ inline std::unique_ptr<Operation> make_onednn_convolution(const Builder& builder
 /// dnnl::error or std::runtime_error if there is no implementation.
 inline std::unique_ptr<Operation> make_operation(const Builder& builder, const ConvolutionSpec& spec) {
     const bool depthwise = DepthwiseConvolution::fits(builder, spec);
-    const bool takes_scale = false;
-    const bool takes_mean =
-        depthwise && DepthwiseConvolution::eltwise_count(spec.epilogue) == spec.epilogue.count;
+    const bool pointwise = !depthwise && PointwiseConvolution::fits(builder, spec) && PointwiseConvolution::pays(spec);
+    const bool takes_scale = pointwise;
+    const bool takes_mean = depthwise && DepthwiseConvolution::eltwise_count(spec.epilogue) == spec.epilogue.count;
     ConvolutionSpec rest = spec;
     if (spec.scale.is_present() && !takes_scale) {
         rest.scale = {};
@@ -86,7 +87,8 @@ inline std::unique_ptr<Operation> make_operation(const Builder& builder, const C
         rest.mean = {};
         return std::make_unique<ConvolutionMean>(spec, make_operation(builder, rest));
     }
-    return depthwise ? make_depthwise(builder, spec) : make_onednn_convolution(builder, spec);
+    if (depthwise) return make_depthwise(builder, spec);
+    return pointwise ? make_pointwise(builder, spec) : make_onednn_convolution(builder, spec);
 }
 
 }  // namespace igata::runtime

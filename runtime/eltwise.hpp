@@ -32,6 +32,8 @@ namespace scalar {
 
 [[gnu::always_inline]] inline float magnitude(float x) { return from_bits(to_bits(x) & 0x7fffffff); }
 
+inline constexpr float round_magic = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
+
 /// exp(x) - 1 = 2^n * (1 + p) - 1 with |x - n ln2| <= ln2 / 2.
 struct Exponent {
     float power;  ///< 2^n
@@ -40,7 +42,6 @@ struct Exponent {
 
 /// x must lie in [-87, 88].
 [[gnu::always_inline]] inline Exponent split_exp(float x) {
-    constexpr float round_magic = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
     const float shifted = x * 1.44269504089F + round_magic;
     const float n = shifted - round_magic;
     const float r = (x - n * 0.693359375F) - n * -2.12194440e-4F;
@@ -55,8 +56,17 @@ struct Exponent {
 
 /// Saturates at exp(-87) and exp(87), so that neither it nor its reciprocal is subnormal, which would be slow.
 [[gnu::always_inline]] inline float bounded_exp(float x) {
-    const Exponent e = split_exp(clamp(x, -87.0F, 87.0F));
-    return e.power * e.rest + e.power;
+    x = clamp(x, -87.0F, 87.0F);
+    const float shifted = x * 1.44269504089F + round_magic;
+    const float n = shifted - round_magic;
+    const float r = (x - n * 0.693359375F) - n * -2.12194440e-4F;
+    float p = 0.008290315046906471F;
+    p = p * r + 0.04189793020486832F;
+    p = p * r + 0.1666763573884964F;
+    p = p * r + 0.4999915063381195F;
+    p = p * r + 0.9999997019767761F;
+    p = p * r + 1.0F;
+    return from_bits(to_bits(p) + (to_bits(shifted) << 23));
 }
 
 [[gnu::always_inline]] inline float exp(float x) {

@@ -185,6 +185,19 @@ private:
     std::vector<Loop> loops_;
 };
 
+/// oneDNN's eltwise with an exponential in it is slower than a pass of our own over the result.
+inline bool is_slow_inside(const PostOp& op) {
+    if (op.kind != PostOp::Kind::eltwise) return false;
+    switch (op.eltwise) {
+        case Eltwise::relu:
+        case Eltwise::linear:
+        case Eltwise::clip:
+        case Eltwise::abs:
+        case Eltwise::square: return false;
+        default: return true;
+    }
+}
+
 /// The first `count` post-ops, as a primitive's attribute.
 class InsideOps {
 public:
@@ -216,8 +229,7 @@ public:
             operation.add(operand.argument, operand.index, operand.desc, operand.desc);
     }
 
-    /// How many leading post-ops are best applied by the primitive. oneDNN's eltwise with an exponential in it is
-    /// slower than a pass of our own over the result.
+    /// How many leading post-ops are best applied by the primitive.
     static int preferred_count(const Epilogue& epilogue, const MemorySpec& dst) {
         int count = epilogue.count;
         while (dst.dtype == DataType::f32 && count > 0 && is_slow_inside(epilogue.ops[count - 1])) --count;
@@ -259,18 +271,6 @@ private:
         const bool has_space =
             dst.rank == 2 || std::any_of(dst.dims + 2, dst.dims + dst.rank, [](std::int64_t d) { return d > 1; });
         return (full && has_space) || per_channel;
-    }
-
-    static bool is_slow_inside(const PostOp& op) {
-        if (op.kind != PostOp::Kind::eltwise) return false;
-        switch (op.eltwise) {
-            case Eltwise::relu:
-            case Eltwise::linear:
-            case Eltwise::clip:
-            case Eltwise::abs:
-            case Eltwise::square: return false;
-            default: return true;
-        }
     }
 
     dnnl::primitive_attr attr_;

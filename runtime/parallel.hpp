@@ -49,21 +49,27 @@ private:
     int before_;
 };
 
-/// Calls body(begin, end) on disjoint parts of [0, count) that cover it, each of at least `grain` except the last.
-/// The body must not throw.
+/// Calls body(part, begin, end) on disjoint parts of [0, count) that cover it, each of at least `grain` except the
+/// last; 0 <= part < max_threads(). The body must not throw.
 template <class Body>
-void parallel_for(std::int64_t count, std::int64_t grain, const Body& body) {
+void parallel_parts(std::int64_t count, std::int64_t grain, const Body& body) {
     if (count <= 0) return;
     const std::int64_t parts =
         std::min<std::int64_t>(max_threads(), std::max<std::int64_t>(1, count / std::max<std::int64_t>(1, grain)));
     if (parts == 1) {
-        body(std::int64_t{0}, count);
+        body(std::int64_t{0}, std::int64_t{0}, count);
         return;
     }
 #if defined(_OPENMP)
 #pragma omp parallel for num_threads(static_cast <int>(parts)) schedule(static, 1)
-    for (std::int64_t part = 0; part < parts; ++part) body(count * part / parts, count * (part + 1) / parts);
+    for (std::int64_t part = 0; part < parts; ++part) body(part, count * part / parts, count * (part + 1) / parts);
 #endif
+}
+
+/// The same for a body(begin, end) that does not care which part it gets.
+template <class Body>
+void parallel_for(std::int64_t count, std::int64_t grain, const Body& body) {
+    parallel_parts(count, grain, [&](std::int64_t, std::int64_t begin, std::int64_t end) { body(begin, end); });
 }
 
 }  // namespace igata::runtime

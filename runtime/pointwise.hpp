@@ -1,0 +1,318 @@
+// 1x1 convolution over channels-last f32 with constant weights. oneDNN's inner loops are a little faster; this one can
+// scale its source while it reads it, applies activations block by block while the results are in the first cache, and
+// fetches weights ahead, where oneDNN waits for those that are in no cache.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/eltwise.hpp"
+#include "runtime/epilogue.hpp"
+#include "runtime/image_shape.hpp"
+#include "runtime/isa.hpp"
+#include "runtime/operation.hpp"
+#include "runtime/parallel.hpp"
+#include "runtime/pointwise_tile.hpp"
+#include "runtime/specs.hpp"
+
+namespace igata::runtime {
+
+struct Multiply {
+    template <int>
+    [[gnu::always_inline]] static void run(const float* a, const float* b, float* product, std::int64_t count) {
+        for (std::int64_t i = 0; i < count; ++i) product[i] = a[i] * b[i];
+    }
+};
+
+class PointwiseConvolution final : public Operation {
+public:
+    /// Applies the first `inside` post-ops of the spec's epilogue, at most `takes(spec.epilogue)`, and its scale.
+    PointwiseConvolution(const Builder& builder, const ConvolutionSpec& spec, const MemorySpec& dst, int inside,
+                         Isa isa = detect_isa())
+        : shape_(image_shape(spec, dst)), isa_(isa), limits_(tile_limits(isa)) {
+        choose_panels();
+        choose_blocks();
+        pack(spec, reinterpret_cast<const float*>(builder.constant(1)),
+             reinterpret_cast<const float*>(builder.constant(2)));
+        for (int i = 0; i < inside; ++i) take(spec.epilogue.ops[i]);
+        if (spec.scale.is_present()) {
+            scale_operand_ = spec.scale.operand_index;
+            scale_image_ = spec.scale.memory.dims[0] > 1 ? spec.scale.memory.strides[0] : 0;
+            multiply_ = Versions<Multiply, const float*, const float*, float*, std::int64_t>::get(isa);
+        }
+    }
+
+    static bool fits(const Builder& builder, const ConvolutionSpec& spec) {
+        const bool constant = builder.constant(1) != nullptr && (spec.bias.rank == 0 || builder.constant(2) != nullptr);
+        const bool f32 =
+            spec.src.dtype == DataType::f32 && spec.dst.dtype == DataType::f32 && spec.weights.dtype == DataType::f32;
+        if (!constant || !f32 || spec.spatial > 2 || spec.groups != 1) return false;
+        const ImageShape s = image_shape(spec, spec.dst);
+        if (s.images * s.dst_h * s.dst_w * s.src_channels * s.dst_channels == 0) return false;
+        const bool one_tap = s.kernel_h * s.kernel_w == 1 && s.pad_top == 0 && s.pad_left == 0 &&
+                             (s.dst_h - 1) * s.stride_h < s.src_h && (s.dst_w - 1) * s.stride_w < s.src_w;
+        const bool channels_last = spec.src.strides[1] == 1 && spec.dst.strides[1] == 1 &&
+                                   (s.dst_h == 1 || s.dst_row == s.dst_w * s.dst_pixel);
+        return one_tap && channels_last && (!spec.scale.is_present() || spec.scale.memory.strides[1] == 1);
+    }
+
+    /// Whether it is measured to be the better choice: where oneDNN's way would take a pass more over the source or the
+    /// result, or where the weights are too many to be in a cache.
+    static bool pays(const ConvolutionSpec& spec) {
+        const bool activates = spec.epilogue.count > 0 && is_slow_inside(spec.epilogue.ops[spec.epilogue.count - 1]);
+        return spec.scale.is_present() || activates || spec.weights.dims[0] * spec.weights.dims[1] >= 1 << 17;
+    }
+
+    /// How many leading post-ops it can apply itself: a residual first, then activations.
+    static int takes(const Epilogue& epilogue) {
+        int count = 0;
+        while (count < epilogue.count && (epilogue.ops[count].kind == PostOp::Kind::eltwise ||
+                                          (count == 0 && epilogue.ops[count].kind == PostOp::Kind::sum)))
+            ++count;
+        return count;
+    }
+
+    std::string implementation() const override { return std::string("igata:pointwise:") + name_of(isa_); }
+
+    std::size_t scratch_bytes() const override { return static_cast<std::size_t>(max_threads()) * slot_bytes(); }
+
+    void run(const Frame& frame) const override {
+        const auto* src = reinterpret_cast<const float*>(frame.operands[0]);
+        auto* dst = reinterpret_cast<float*>(frame.operands[3]);
+        const auto* scale = reinterpret_cast<const float*>(is_scaled() ? frame.operands[scale_operand_] : nullptr);
+        const std::int64_t blocks = (pixels() + block_ - 1) / block_;
+        const std::int64_t columns = panel_parts(shape_.images * blocks);
+        const std::int64_t work = block_ * shape_.dst_channels * shape_.src_channels / columns;
+        parallel_parts(shape_.images * blocks * columns, 65536 / work + 1,
+                       [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
+                           std::byte* scratch = frame.scratch + static_cast<std::size_t>(part) * slot_bytes();
+                           for (std::int64_t i = begin; i < end; ++i) {
+                               const std::int64_t image = i / columns / blocks;
+                               Block block;
+                               block.src = src + image * shape_.src_image;
+                               block.dst = dst + image * shape_.dst_image;
+                               block.scale = is_scaled() ? scale + image * scale_image_ : nullptr;
+                               block.first = i / columns % blocks * block_;
+                               block.count = std::min(block_, pixels() - block.first);
+                               block.panel_begin = first_panel(i % columns, columns);
+                               block.panel_end = first_panel(i % columns + 1, columns);
+                               run_block(block, scratch);
+                           }
+                       });
+    }
+
+private:
+    /// Output channels [channel, channel + channels), and where their weights start in the packed ones.
+    struct Panel {
+        std::int64_t channel, channels;
+        int vectors;
+        std::int64_t weights;
+    };
+
+    /// Result pixels [first, first + count) of one image, panels [panel_begin, panel_end).
+    struct Block {
+        const float* src;
+        float* dst;
+        const float* scale;  ///< of the source's channels, or null
+        std::int64_t first, count;
+        std::size_t panel_begin, panel_end;
+    };
+
+    struct Activation {
+        EltwiseFunction function;
+        float alpha, beta;
+    };
+
+    bool is_scaled() const { return multiply_ != nullptr; }
+    std::int64_t pixels() const { return shape_.dst_h * shape_.dst_w; }
+
+    /// Scratch memory of one thread: a block's source pixels, and their scaled copies.
+    std::size_t table_bytes() const { return aligned(sizeof(float*) * static_cast<std::size_t>(block_)); }
+    std::size_t slot_bytes() const {
+        const auto floats = static_cast<std::size_t>(is_scaled() ? block_ * shape_.src_channels : 0);
+        return table_bytes() + aligned(sizeof(float) * floats);
+    }
+
+    /// Vectors are spread evenly over as few panels as there can be.
+    void choose_panels() {
+        const std::int64_t vectors = (shape_.dst_channels + limits_.lanes - 1) / limits_.lanes;
+        const std::int64_t count = (vectors + limits_.vectors - 1) / limits_.vectors;
+        for (std::int64_t i = 0; i < count; ++i) {
+            const std::int64_t begin = vectors * i / count;
+            const std::int64_t end = vectors * (i + 1) / count;
+            const std::int64_t channel = begin * limits_.lanes;
+            panels_.push_back({channel, std::min(end * limits_.lanes, shape_.dst_channels) - channel,
+                               static_cast<int>(end - begin), channel * shape_.src_channels});
+        }
+    }
+
+    /// A tile that leaves little over; then as many tiles as keep source and result of a block in the first cache, or
+    /// in the second where the weights do not fit there, so that they are read less often.
+    void choose_blocks() {
+        double best = 0;
+        for (std::int64_t rows = limits_.rows; rows > limits_.rows / 2; --rows) {
+            const std::int64_t tiles = (pixels() + rows - 1) / rows;
+            const double used = static_cast<double>(pixels()) / static_cast<double>(tiles * rows) -
+                                0.02 * static_cast<double>(limits_.rows - rows);
+            if (used <= best) continue;
+            best = used;
+            tile_rows_ = rows;
+        }
+        tile_rows_ = std::min(tile_rows_, pixels());
+        const bool many_weights = shape_.dst_channels * shape_.src_channels > 1 << 16;
+        const std::int64_t rows = (many_weights ? 1 << 16 : 1 << 13) / (shape_.src_channels + shape_.dst_channels);
+        const std::int64_t tiles = (pixels() + tile_rows_ - 1) / tile_rows_;
+        block_ = std::clamp<std::int64_t>(rows / tile_rows_, 1, tiles) * tile_rows_;
+    }
+
+    void pack(const ConvolutionSpec& spec, const float* weights, const float* bias) {
+        const std::int64_t channels = (shape_.dst_channels + limits_.lanes - 1) / limits_.lanes * limits_.lanes;
+        weights_ = AlignedMemory(sizeof(float) * static_cast<std::size_t>(channels * shape_.src_channels));
+        bias_ = AlignedMemory(sizeof(float) * static_cast<std::size_t>(channels));
+        auto* to_bias = reinterpret_cast<float*>(bias_.get());
+        for (std::int64_t c = 0; c < channels; ++c) {
+            const bool there = bias != nullptr && c < shape_.dst_channels;
+            to_bias[c] = there ? bias[c * spec.bias.strides[0]] : 0.0F;
+        }
+        for (const Panel& panel : panels_) {
+            auto* to = reinterpret_cast<float*>(weights_.get()) + panel.weights;
+            const float* from = weights + panel.channel * spec.weights.strides[0];
+            const std::int64_t width = panel.vectors * limits_.lanes;
+            for (std::int64_t k = 0; k < shape_.src_channels; ++k, from += spec.weights.strides[1], to += width)
+                for (std::int64_t c = 0; c < width; ++c)
+                    to[c] = c < panel.channels ? from[c * spec.weights.strides[0]] : 0.0F;
+        }
+    }
+
+    void take(const PostOp& op) {
+        const bool clamps = (op.eltwise == Eltwise::relu && op.alpha == 0.0F) || op.eltwise == Eltwise::clip;
+        if (op.kind == PostOp::Kind::sum) {
+            accumulate_ = true;
+        } else if (clamps && activations_.empty() && !clamped_) {
+            clamped_ = true;
+            low_ = op.eltwise == Eltwise::clip ? op.alpha : 0.0F;
+            high_ = op.eltwise == Eltwise::clip ? op.beta : __builtin_inff();
+        } else {
+            activations_.push_back({eltwise_function(op.eltwise, isa_), op.alpha, op.beta});
+        }
+    }
+
+    /// In how many parts the panels are shared out, where sharing out blocks would leave a thread idle for longer.
+    std::int64_t panel_parts(std::int64_t blocks) const {
+        const std::int64_t threads = max_threads();
+        const auto panels = static_cast<std::int64_t>(panels_.size());
+        const auto longest = [&](std::int64_t items) {
+            return static_cast<double>((items + threads - 1) / threads) / static_cast<double>(items);
+        };
+        return threads > 1 && panels >= threads && longest(panels) < longest(blocks) - 0.02 ? threads : 1;
+    }
+
+    std::size_t first_panel(std::int64_t part, std::int64_t parts) const {
+        return panels_.size() * static_cast<std::size_t>(part) / static_cast<std::size_t>(parts);
+    }
+
+    void run_block(const Block& block, std::byte* scratch) const {
+        auto** pixels = reinterpret_cast<const float**>(scratch);
+        find_pixels(block, pixels);
+        if (is_scaled()) scale_pixels(block, pixels, reinterpret_cast<float*>(scratch + table_bytes()));
+        for (std::size_t p = block.panel_begin; p < block.panel_end; ++p) run_panel(block, p, pixels);
+        activate(block);
+    }
+
+    void find_pixels(const Block& block, const float** pixels) const {
+        std::int64_t column = block.first % shape_.dst_w;
+        const float* row = block.src + block.first / shape_.dst_w * shape_.stride_h * shape_.src_row;
+        for (std::int64_t i = 0; i < block.count; ++i) {
+            pixels[i] = row + column * shape_.stride_w * shape_.src_pixel;
+            if (++column < shape_.dst_w) continue;
+            column = 0;
+            row += shape_.stride_h * shape_.src_row;
+        }
+    }
+
+    /// Copies the pixels, times their scale, and points the table to the copies.
+    void scale_pixels(const Block& block, const float** pixels, float* scaled) const {
+        for (std::int64_t i = 0; i < block.count; ++i, scaled += shape_.src_channels) {
+            multiply_(pixels[i], block.scale, scaled, shape_.src_channels);
+            pixels[i] = scaled;
+        }
+    }
+
+    void run_panel(const Block& block, std::size_t index, const float* const* pixels) const {
+        const Panel& panel = panels_[index];
+        const auto* weights = reinterpret_cast<const float*>(weights_.get());
+        PointwiseTile tile;
+        tile.weights = weights + panel.weights;
+        tile.depth = shape_.src_channels;
+        tile.bias = reinterpret_cast<const float*>(bias_.get()) + panel.channel;
+        tile.dst_pixel = shape_.dst_pixel;
+        tile.channels = panel.channels - (panel.vectors - 1) * limits_.lanes;
+        tile.accumulate = accumulate_;
+        tile.clamped = clamped_;
+        tile.low = low_;
+        tile.high = high_;
+        // In the first block the next panel's weights are not in the second cache yet. A tile fetches a line for two of
+        // its input channels; a panel has `vectors` lines for each.
+        const bool is_cold = block.first == 0 && index + 1 < block.panel_end;
+        const std::int64_t tiles_ahead = is_cold ? 2 * panel.vectors : 0;
+        PointwiseFunction function = pointwise_function(isa_, static_cast<int>(tile_rows_), panel.vectors);
+        for (std::int64_t i = 0; i * tile_rows_ < block.count; ++i) {
+            const std::int64_t first = i * tile_rows_;
+            const std::int64_t rows = std::min(tile_rows_, block.count - first);
+            if (rows < tile_rows_) function = pointwise_function(isa_, static_cast<int>(rows), panel.vectors);
+            tile.pixels = pixels + first;
+            tile.dst = block.dst + (block.first + first) * shape_.dst_pixel + panel.channel;
+            tile.ahead = i < tiles_ahead ? weights + panels_[index + 1].weights + i * (tile.depth / 2) * cache_line
+                                         : tile.weights;
+            function(tile);
+        }
+    }
+
+    void activate(const Block& block) const {
+        if (activations_.empty() || block.panel_begin == block.panel_end) return;
+        const std::int64_t begin = panels_[block.panel_begin].channel;
+        const Panel& last = panels_[block.panel_end - 1];
+        const std::int64_t channels = last.channel + last.channels - begin;
+        const bool dense = channels == shape_.dst_pixel;
+        const std::int64_t runs = dense ? 1 : block.count;
+        const std::int64_t length = dense ? block.count * channels : channels;
+        float* dst = block.dst + block.first * shape_.dst_pixel + begin;
+        for (const Activation& activation : activations_)
+            for (std::int64_t i = 0; i < runs; ++i)
+                activation.function(dst + i * shape_.dst_pixel, length, activation.alpha, activation.beta);
+    }
+
+    ImageShape shape_;
+    Isa isa_;
+    TileLimits limits_;
+    std::vector<Panel> panels_;
+    std::int64_t tile_rows_ = 1;
+    std::int64_t block_ = 1;  ///< pixels of a block, a multiple of tile_rows_
+    AlignedMemory weights_, bias_;
+    int scale_operand_ = 0;
+    std::int64_t scale_image_ = 0;
+    void (*multiply_)(const float*, const float*, float*, std::int64_t) = nullptr;  ///< null: no scale
+    bool accumulate_ = false;
+    bool clamped_ = false;
+    float low_ = 0.0F;
+    float high_ = 0.0F;
+    std::vector<Activation> activations_;
+};
+
+/// The kernel, and passes for those post-ops that it does not apply. Only if PointwiseConvolution::fits.
+inline std::unique_ptr<Operation> make_pointwise(const Builder& builder, const ConvolutionSpec& spec) {
+    const int inside = PointwiseConvolution::takes(spec.epilogue);
+    const bool elsewhere = EpiloguePass::reads_dst(spec.epilogue, inside);
+    const MemorySpec result = elsewhere ? packed_like(spec.dst) : spec.dst;
+    auto operation = std::make_unique<PointwiseConvolution>(builder, spec, result, inside);
+    EpiloguePass pass(spec.epilogue, inside, result, spec.dst);
+    if (pass.empty()) return operation;
+    return std::make_unique<WithEpilogue>(std::move(operation), std::move(pass), 3,
+                                          elsewhere ? packed_bytes(result) : 0);
+}
+
+}  // namespace igata::runtime

@@ -1,0 +1,165 @@
+// The register tile of dense convolutions and matrix products: a few pixels times a few vectors of output channels,
+// kept in registers over all input channels. Weights come in panels: [input channel][output channel].
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "runtime/isa.hpp"
+
+namespace igata::runtime {
+
+/// One tile's work. `rows` and `vectors` are the function's own; a vector holds `lanes` channels.
+struct PointwiseTile {
+    const float* const* pixels = nullptr;  ///< [rows]: where the input channels of each pixel start
+    std::int64_t depth = 0;                ///< input channels
+    const float* weights = nullptr;        ///< [depth][vectors * lanes]
+    const float* bias = nullptr;           ///< [vectors * lanes]
+    const float* ahead = nullptr;          ///< memory to fetch meanwhile: [depth / 2] lines of the caches
+    float* dst = nullptr;                  ///< `rows` pixels, dst_pixel elements apart
+    std::int64_t dst_pixel = 0;
+    std::int64_t channels = 0;  ///< how many of the last vector's channels there are
+    bool accumulate = false;    ///< add to what dst holds
+    bool clamped = false;       ///< keep results within [low, high]
+    float low = 0.0F;
+    float high = 0.0F;
+};
+
+inline constexpr std::int64_t cache_line = 16;  ///< in floats
+
+using PointwiseFunction = void (*)(const PointwiseTile&);
+
+template <int rows, int vectors>
+struct PointwiseBody {
+    template <int lanes>
+    [[gnu::always_inline]] static void run(const PointwiseTile& tile) {
+        using V = typename VectorOf<lanes>::Register;
+        using Unaligned = typename VectorOf<lanes>::Unaligned;
+        V sums[rows][vectors];
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; ++v) {
+            const V bias = *reinterpret_cast<const Unaligned*>(tile.bias + v * lanes);
+#pragma GCC unroll 16
+            for (int r = 0; r < rows; ++r) sums[r][v] = bias;
+        }
+        const float* weights = tile.weights;
+        const float* ahead = tile.ahead;
+        const float* pixels[rows];
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; ++r) pixels[r] = tile.pixels[r];
+        std::int64_t k = 0;
+#pragma GCC unroll 1
+        for (; k + 1 < tile.depth; k += 2, weights += 2 * vectors * lanes, ahead += cache_line) {
+            __builtin_prefetch(ahead, 0, 2);
+            add_products<lanes>(pixels, k, weights, sums);
+            add_products<lanes>(pixels, k + 1, weights + vectors * lanes, sums);
+        }
+        if (k < tile.depth) add_products<lanes>(pixels, k, weights, sums);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; ++r) {
+            float* dst = tile.dst + r * tile.dst_pixel;
+#pragma GCC unroll 16
+            for (int v = 0; v + 1 < vectors; ++v) store<lanes>(tile, sums[r][v], dst + v * lanes, lanes);
+            store<lanes>(tile, sums[r][vectors - 1], dst + (vectors - 1) * lanes, tile.channels);
+        }
+    }
+
+private:
+    /// Adds input channel k of each pixel times its weights.
+    template <int lanes, class Sums>
+    [[gnu::always_inline]] static void add_products(const float* const* pixels, std::int64_t k, const float* weights,
+                                                    Sums& sums) {
+        using V = typename VectorOf<lanes>::Register;
+        using Unaligned = typename VectorOf<lanes>::Unaligned;
+        V w[vectors];
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; ++v) w[v] = *reinterpret_cast<const Unaligned*>(weights + v * lanes);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; ++r) {
+            const float x = pixels[r][k];
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; ++v) sums[r][v] += x * w[v];
+        }
+    }
+
+    /// Vectors go by reference: passing them by value would need their registers in the ABI.
+    template <int lanes, class V>
+    [[gnu::always_inline]] static void store(const PointwiseTile& tile, V& sum, float* dst, std::int64_t count) {
+        using Unaligned = typename VectorOf<lanes>::Unaligned;
+        Unaligned* to = reinterpret_cast<Unaligned*>(dst);  // `auto` would lose the alignment
+        if (tile.accumulate) {
+            V before = {};
+            if (count == lanes) before = *to;
+            else copy<lanes>(reinterpret_cast<float*>(&before), dst, count);
+            sum += before;
+        }
+        if (tile.clamped) {
+            const V low = V{} + tile.low;
+            const V high = V{} + tile.high;
+            sum = sum < low ? low : sum;  // NaN stays
+            sum = sum > high ? high : sum;
+        }
+        if (count == lanes) {
+            *to = sum;
+        } else {
+            const V buffer = sum;  // a copy, so that the sums themselves need no address
+            copy<lanes>(dst, reinterpret_cast<const float*>(&buffer), count);
+        }
+    }
+
+    /// `count` < lanes elements, in pieces of powers of two.
+    template <int lanes>
+    [[gnu::always_inline]] static void copy(float* to, const float* from, std::int64_t count) {
+        if constexpr (lanes > 1) {
+            constexpr int half = lanes / 2;
+            const bool whole = (count & half) != 0;
+            if (whole) std::memcpy(to, from, half * sizeof(float));
+            copy<half>(to + (whole ? half : 0), from + (whole ? half : 0), count);
+        }
+    }
+};
+
+/// What suits the registers of an instruction set: the largest tile, and the width of its vectors.
+struct TileLimits {
+    int rows, vectors, lanes;
+};
+
+constexpr TileLimits tile_limits(Isa isa) {
+    switch (isa) {
+        case Isa::v4: return {9, 3, 16};
+        case Isa::v3: return {6, 2, 8};
+        case Isa::baseline: break;
+    }
+    return {4, 2, 4};
+}
+
+template <Isa isa, int rows, int vectors>
+constexpr PointwiseFunction pointwise_function() {
+    using Tile = Versions<PointwiseBody<rows, vectors>, const PointwiseTile&>;
+#if defined(__x86_64__)
+    if constexpr (isa == Isa::v4) return Tile::v4;
+    if constexpr (isa == Isa::v3) return Tile::v3;
+#endif
+    return Tile::baseline;
+}
+
+template <Isa isa, int... index>
+PointwiseFunction pointwise_function(int rows, int vectors, std::integer_sequence<int, index...>) {
+    constexpr int most = tile_limits(isa).vectors;
+    static constexpr PointwiseFunction functions[] = {pointwise_function<isa, index / most + 1, index % most + 1>()...};
+    return functions[(rows - 1) * most + vectors - 1];
+}
+
+/// The tile of `rows` x `vectors`, both from 1 to the limits of `isa`.
+inline PointwiseFunction pointwise_function(Isa isa, int rows, int vectors) {
+#define IGATA_TILES(level)                   \
+    pointwise_function<level>(rows, vectors, \
+                              std::make_integer_sequence<int, tile_limits(level).rows * tile_limits(level).vectors>())
+    if (isa == Isa::v4) return IGATA_TILES(Isa::v4);
+    if (isa == Isa::v3) return IGATA_TILES(Isa::v3);
+    return IGATA_TILES(Isa::baseline);
+#undef IGATA_TILES
+}
+
+}  // namespace igata::runtime

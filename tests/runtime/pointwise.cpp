@@ -1,0 +1,115 @@
+#include <doctest/doctest.h>
+
+#include "tests/runtime/single_step.hpp"
+
+namespace igata::runtime::test {
+namespace {
+
+struct Case {
+    ConvolutionSpec spec;
+    Operand src, weights, bias, scale, dst;
+};
+
+Case random_case(Random& random) {
+    const std::int64_t n = pick(random, 1, 3);
+    const std::int64_t ic = pick(random, 1, 70);
+    const std::int64_t oc = pick(random, 1, 120);
+    const std::int64_t stride = pick(random, 1, 2);
+    const std::int64_t oh = pick(random, 1, 9);
+    const std::int64_t ow = pick(random, 1, 12);
+    const auto gap = [&] { return pick(random, 0, 3) == 0 ? 3 : 0; };
+    Case c;
+    ConvolutionSpec& s = c.spec;
+    s.src = layout(DataType::f32, {n, ic, (oh - 1) * stride + pick(random, 1, stride), ow * stride}, channels_last(4),
+                   gap());
+    s.weights = layout(DataType::f32, {oc, ic, 1, 1});
+    if (pick(random, 0, 2) > 0) s.bias = layout(DataType::f32, {oc});
+    s.dst = layout(DataType::f32, {n, oc, oh, ow}, channels_last(4), gap());
+    s.strides[0] = s.strides[1] = stride;
+    const auto post_op = [&](PostOp::Kind kind, Eltwise eltwise, float alpha, float beta) {
+        PostOp& op = s.epilogue.ops[s.epilogue.count++];
+        op.kind = kind;
+        op.eltwise = eltwise;
+        op.alpha = alpha;
+        op.beta = beta;
+    };
+    if (pick(random, 0, 1) == 0) post_op(PostOp::Kind::sum, Eltwise::relu, 0, 0);
+    switch (pick(random, 0, 4)) {
+        case 0: post_op(PostOp::Kind::eltwise, Eltwise::relu, 0, 0); break;
+        case 1: post_op(PostOp::Kind::eltwise, Eltwise::clip, -0.5F, 0.25F); break;
+        case 2: post_op(PostOp::Kind::eltwise, Eltwise::swish, 1, 0); break;
+        case 3:
+            post_op(PostOp::Kind::eltwise, Eltwise::relu, 0.125F, 0);
+            post_op(PostOp::Kind::eltwise, Eltwise::clip, -1, 1);
+            break;
+        default: break;
+    }
+    if (pick(random, 0, 1) == 0) {
+        s.scale.memory = layout(DataType::f32, {pick(random, 0, 1) == 0 ? 1 : n, ic, 1, 1}, channels_last(4));
+        s.scale.operand_index = 4;
+    }
+    c.src = random_operand(random, s.src);
+    c.weights = random_operand(random, s.weights);
+    c.bias = random_operand(random, s.bias);
+    c.scale = random_operand(random, s.scale.memory);
+    c.dst = random_operand(random, s.dst);
+    return c;
+}
+
+double expected(Case& c, const std::int64_t* at) {
+    const ConvolutionSpec& s = c.spec;
+    double sum = s.bias.rank > 0 ? static_cast<double>(c.bias.data()[at[1]]) : 0.0;
+    for (std::int64_t k = 0; k < s.src.dims[1]; ++k) {
+        const std::int64_t from[] = {at[0], k, at[2] * s.strides[0], at[3] * s.strides[1]};
+        const std::int64_t gate[] = {s.scale.memory.dims[0] > 1 ? at[0] : 0, k, 0, 0};
+        const std::int64_t filter[] = {at[1], k, 0, 0};
+        const double x =
+            static_cast<double>(c.src.at(from)) * (s.scale.is_present() ? static_cast<double>(c.scale.at(gate)) : 1.0);
+        sum += x * static_cast<double>(c.weights.at(filter));
+    }
+    std::vector<Operand*> none;
+    return reference_epilogue(s.epilogue, none, at, 4, sum, static_cast<double>(c.dst.at(at)));
+}
+
+/// The result of one level of instructions on `threads` threads.
+std::vector<std::byte> run(Case& c, Isa isa, int threads) {
+    const ThreadScope scope(threads);
+    StepSpec step;
+    AlignedMemory pool(c.weights.bytes.size() + c.bias.bytes.size());
+    std::memcpy(pool.get(), c.weights.bytes.data(), c.weights.bytes.size());
+    std::memcpy(pool.get() + c.weights.bytes.size(), c.bias.bytes.data(), c.bias.bytes.size());
+    step.operands[1] = {Space::weights, 0, 0};
+    if (c.spec.bias.rank > 0) step.operands[2] = {Space::weights, 0, static_cast<std::int64_t>(c.weights.bytes.size())};
+    const Builder builder{{}, &step, pool.get()};
+    REQUIRE(PointwiseConvolution::fits(builder, c.spec));
+    REQUIRE(PointwiseConvolution::takes(c.spec.epilogue) == c.spec.epilogue.count);
+    const PointwiseConvolution operation(builder, c.spec, c.spec.dst, c.spec.epilogue.count, isa);
+    const AlignedMemory scratch(operation.scratch_bytes());
+    std::vector<std::byte> dst = c.dst.bytes;
+    std::byte* operands[max_operands] = {c.src.bytes.data(), nullptr, nullptr, dst.data(), c.scale.bytes.data()};
+    operation.run({operands, scratch.get(), nullptr, nullptr});
+    return dst;
+}
+
+TEST_CASE("a 1x1 convolution of our own equals its definition at every level of instructions, with any threads") {
+    for (unsigned seed = 0; seed < 150; ++seed) {
+        Random random(seed);
+        Case c = random_case(random);
+        for (const Isa isa : {Isa::baseline, Isa::v3, Isa::v4}) {
+            if (isa > detect_isa()) continue;
+            Operand result = c.dst;
+            result.bytes = run(c, isa, 1);
+            int wrong = 0;
+            for_each_index(c.spec.dst, [&](const std::int64_t* at) {
+                if (!close(expected(c, at), result.at(at))) ++wrong;
+            });
+            INFO("seed " << seed << " level " << static_cast<int>(isa));
+            CHECK(wrong == 0);
+            CHECK(run(c, isa, 2) == result.bytes);
+            CHECK(run(c, isa, 3) == result.bytes);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace igata::runtime::test
