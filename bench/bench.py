@@ -138,7 +138,8 @@ def parse():
     parser.add_argument("models", nargs="*", default=["efficientnet_b0"])
     parser.add_argument("--igata", required=True, type=pathlib.Path, help="the compiler")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "bench", help="folder for what is compiled")
-    parser.add_argument("--cmake", action="append", default=[], metavar="-DNAME=VALUE", help="for building the predictor")
+    parser.add_argument("--cmake", action="append", default=[], metavar="-DNAME=VALUE",
+                        help="--cmake=-DNAME=VALUE: for building the predictor")
     parser.add_argument("--threads", type=numbers, default=[1], help="comma-separated, for instance 1,2")
     parser.add_argument("--batch", type=numbers, default=[1], help="comma-separated, for instance 1,8")
     parser.add_argument("--cast-for", type=int, default=1, metavar="N",
