@@ -161,7 +161,7 @@ template <Eltwise kind>
     if constexpr (kind == Eltwise::linear) return alpha * x + beta;
     if constexpr (kind == Eltwise::clip) return clamp(x, alpha, beta);
     if constexpr (kind == Eltwise::sigmoid) return sigmoid(x);
-    if constexpr (kind == Eltwise::swish) return x * sigmoid(alpha * x);
+    if constexpr (kind == Eltwise::swish) return x / (1.0F + bounded_exp(-alpha * x));
     if constexpr (kind == Eltwise::tanh) return tanh(x);
     if constexpr (kind == Eltwise::elu) return x > 0.0F ? x : alpha * expm1(x);
     if constexpr (kind == Eltwise::hardsigmoid) return clamp(alpha * x + beta, 0.0F, 1.0F);
