@@ -72,7 +72,7 @@ macro(_igata_static_onednn)
             COMMENT "Checking the static oneDNN" VERBATIM USES_TERMINAL)
         add_library(igata_onednn INTERFACE)
         target_include_directories(igata_onednn SYSTEM INTERFACE ${prefix}/include)
-        target_link_libraries(igata_onednn INTERFACE ${prefix}/lib/libdnnl.a ${CMAKE_DL_LIBS}
+        target_link_libraries(igata_onednn INTERFACE ${prefix}/lib/libdnnl.a ${CMAKE_DL_LIBS} pthread
             $<$<BOOL:$<TARGET_PROPERTY:igata_onednn_build,IGATA_OPENMP>>:$<LINK_ONLY:OpenMP::OpenMP_CXX>>)
         target_link_options(igata_onednn INTERFACE -Wl,--gc-sections)
     endif()
