@@ -65,6 +65,7 @@ if(NOT EXISTS ${built}/lib/libdnnl.a)
     file(REMOVE_RECURSE ${built}/build ${built}/include)
     file(RENAME ${built}/install/include ${built}/include)
     file(RENAME ${built}/install/lib ${built}/lib)  # last: its presence says that all is there
+    file(REMOVE_RECURSE ${built}/install)
 endif()
 
 # Copied only where different: nothing is compiled or linked again for the same library.

@@ -1,6 +1,9 @@
 // The settings of oneDNN that `igata onednn-flags` derives from the steps of models.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "tests/errors/command_line.hpp"
 
 using namespace igata::tests;
@@ -35,6 +38,22 @@ std::string primitives(const TemporaryFolder& folder, const std::string& argumen
     const auto begin = outcome.out.find(key);
     if (outcome.code != 0 || begin == std::string::npos) return outcome.err;
     return outcome.out.substr(begin + key.size(), outcome.out.find('\n', begin) - begin - key.size());
+}
+
+/// The primitives that oneDNN itself reports to have made or run, by their names in DNNL_ENABLE_PRIMITIVE.
+std::set<std::string> reported_primitives(const std::string& log) {
+    std::set<std::string> names;
+    std::istringstream lines(log);
+    for (std::string line; std::getline(lines, line);) {
+        const auto cpu = line.find(",cpu,");
+        if (!line.starts_with("onednn_verbose") || line.find(",info,") != std::string::npos || cpu == std::string::npos)
+            continue;
+        std::string name = line.substr(cpu + 5, line.find(',', cpu + 5) - cpu - 5);
+        if (name.ends_with("_v2")) name.resize(name.size() - 3);  // how 2.x calls some primitives' newer form
+        std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::toupper(c); });
+        names.insert(name);
+    }
+    return names;
 }
 
 }  // namespace
@@ -88,4 +107,23 @@ TEST_CASE("onednn-flags refuses what compile refuses") {
           fails(2, "relu.onnx: --bind K=1 names no dim of the model; it has N (x:0)"));
     CHECK(run_igata(folder, "onednn-flags relu.onnx --threading tbb") ==
           fails(2, "--threading: tbb not in {omp,seq}; see `igata onednn-flags --help`"));
+}
+
+TEST_CASE("a plan makes no primitive that onednn-flags leaves out") {
+    const TemporaryFolder folder;
+    setenv("DNNL_VERBOSE", "2", 1);
+    std::size_t reported = 0;
+    for (const std::string name : {"tiny_classifier", "perceptron", "statistics"}) {
+        CAPTURE(name);
+        const std::string model = models + name + "/model.onnx";
+        const Outcome run = run_igata(folder, "verify " + model + " --data " + models + name + " --engine plan");
+        CHECK(run.code == 0);
+        const std::string offered = ";" + primitives(folder, model) + ";";
+        for (const std::string& primitive : reported_primitives(run.out)) {
+            CHECK_MESSAGE(offered.find(";" + primitive + ";") != std::string::npos, primitive);
+            ++reported;
+        }
+    }
+    unsetenv("DNNL_VERBOSE");
+    CHECK(reported > 0);
 }
