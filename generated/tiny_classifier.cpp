@@ -53,6 +53,7 @@ constexpr ConvolutionSpec stem_2_spec{
     /*epilogue*/ {1, {{PostOp::Kind::eltwise, Eltwise::swish, Binary::add, 1.0F, 0.0F, {}, -1}}},
     /*scale*/ {},
     /*mean*/ {},
+    /*streamed*/ false,
 };
 
 // depthwise
@@ -70,6 +71,7 @@ constexpr ConvolutionSpec depthwise_spec{
     /*epilogue*/ {1, {{PostOp::Kind::eltwise, Eltwise::swish, Binary::add, 1.0F, 0.0F, {}, -1}}},
     /*scale*/ {},
     /*mean*/ {{DataType::f32, 4, {1, 8, 1, 1}, {8, 1, 1, 1}}, 4},
+    /*streamed*/ false,
 };
 
 // gate
@@ -87,6 +89,7 @@ constexpr ConvolutionSpec gate_spec{
     /*epilogue*/ {1, {{PostOp::Kind::eltwise, Eltwise::sigmoid, Binary::add, 0.0F, 0.0F, {}, -1}}},
     /*scale*/ {},
     /*mean*/ {},
+    /*streamed*/ false,
 };
 
 // project
@@ -104,6 +107,7 @@ constexpr ConvolutionSpec project_spec{
     /*epilogue*/ {1, {{PostOp::Kind::sum, Eltwise::relu, Binary::add, 0.0F, 0.0F, {}, -1}}},
     /*scale*/ {{DataType::f32, 4, {1, 8, 1, 1}, {8, 1, 1, 1}}, 4},
     /*mean*/ {{DataType::f32, 4, {1, 8, 1, 1}, {8, 1, 1, 1}}, 5},
+    /*streamed*/ false,
 };
 
 // dense

@@ -1,4 +1,5 @@
-// Tells whether a weights file is the one that a predictor was cast with. The compiler writes it, the runtime checks it.
+// Tells whether a weights file is the one that a predictor was cast with. The compiler writes it, the runtime checks
+// it.
 #pragma once
 
 #include <cstddef>

@@ -13,6 +13,7 @@
 #include "runtime/depthwise_strip.hpp"
 #include "runtime/eltwise.hpp"
 #include "runtime/epilogue.hpp"
+#include "runtime/image_shape.hpp"
 #include "runtime/isa.hpp"
 #include "runtime/operation.hpp"
 #include "runtime/parallel.hpp"
@@ -25,15 +26,14 @@ public:
     /// `eltwise` leading post-ops of the spec's epilogue are applied here, and the mean, if it is the mean of that.
     DepthwiseConvolution(const Builder& builder, const ConvolutionSpec& spec, const MemorySpec& dst, int eltwise,
                          Isa isa = detect_isa())
-        : shape_(shape_of(spec, dst)),
-          images_(dst.dims[0]),
+        : shape_(image_shape(spec, dst)),
           mean_(spec.mean),
           strips_((shape_.dst_h + DepthwiseStrip::most_rows - 1) / DepthwiseStrip::most_rows),
-          chunks_(std::max<std::int64_t>(1, shape_.channels / chunk_channels)),
-          weights_(sizeof(float) * static_cast<std::size_t>(shape_.channels * shape_.kernel_h * shape_.kernel_w)),
-          bias_(sizeof(float) * static_cast<std::size_t>(shape_.channels)),
+          chunks_(std::max<std::int64_t>(1, shape_.dst_channels / chunk_channels)),
+          weights_(sizeof(float) * static_cast<std::size_t>(shape_.dst_channels * shape_.kernel_h * shape_.kernel_w)),
+          bias_(sizeof(float) * static_cast<std::size_t>(shape_.dst_channels)),
           isa_(isa),
-          strip_(Versions<DepthwiseStrip, const DepthwiseShape&, const DepthwisePart&>::get(isa)) {
+          strip_(Versions<DepthwiseStrip, const ImageShape&, const DepthwisePart&>::get(isa)) {
         pack(spec, reinterpret_cast<const float*>(builder.constant(1)),
              reinterpret_cast<const float*>(builder.constant(2)));
         for (int i = 0; i < eltwise; ++i) {
@@ -64,101 +64,95 @@ public:
     /// Sums of every strip of rows, so that they do not depend on the number of threads.
     std::size_t scratch_bytes() const override {
         if (!mean_.is_present()) return 0;
-        return sizeof(float) * static_cast<std::size_t>(images_ * strips_ * shape_.channels);
+        return sizeof(float) * static_cast<std::size_t>(shape_.images * strips_ * shape_.dst_channels);
     }
 
     void run(const Frame& frame) const override {
         const auto* src = reinterpret_cast<const float*>(frame.operands[0]);
-        auto* dst = reinterpret_cast<float*>(frame.operands[3]);
-        auto* sums = mean_.is_present() ? reinterpret_cast<float*>(frame.scratch) : nullptr;
-        const std::int64_t work =
-            DepthwiseStrip::most_rows * shape_.dst_w * shape_.kernel_h * shape_.kernel_w * (shape_.channels / chunks_);
-        parallel_for(images_ * chunks_ * strips_, 65536 / work + 1, [&](std::int64_t begin, std::int64_t end) {
+        const std::int64_t work = DepthwiseStrip::most_rows * shape_.dst_w * shape_.kernel_h * shape_.kernel_w *
+                                  (shape_.dst_channels / chunks_);
+        parallel_for(shape_.images * chunks_ * strips_, 65536 / work + 1, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t i = begin; i < end; ++i) {
                 const std::int64_t image = i / (chunks_ * strips_);
-                const std::int64_t chunk = i / strips_ % chunks_;
-                const std::int64_t strip = i % strips_;
-                float* strip_sums = sums != nullptr ? sums + (image * strips_ + strip) * shape_.channels : nullptr;
-                strip_(shape_, {src + image * shape_.src_image, reinterpret_cast<const float*>(weights_.get()),
-                                reinterpret_cast<const float*>(bias_.get()), dst + image * shape_.dst_image, strip_sums,
-                                activations_.data(), activations_.size(), first_row(strip), first_row(strip + 1),
-                                first_channel(chunk), first_channel(chunk + 1)});
+                run_chunk(image, i % strips_, i / strips_ % chunks_, src + image * shape_.src_image, frame.operands,
+                          frame.scratch);
             }
         });
-        if (sums != nullptr) store_mean(sums, reinterpret_cast<float*>(frame.operands[mean_.operand_index]));
+        finish(frame.operands, frame.scratch);
+    }
+
+    std::int64_t strips() const { return strips_; }
+    /// The first row of results of a strip.
+    std::int64_t first_row(std::int64_t strip) const { return shape_.dst_h * strip / strips_; }
+
+    /// A strip of one image, whose row 0 would lie at `src`. `scratch`: scratch_bytes(), shared by all strips.
+    void run_strip(std::int64_t image, std::int64_t strip, const float* src, std::byte* const* operands,
+                   std::byte* scratch) const {
+        for (std::int64_t chunk = 0; chunk < chunks_; ++chunk) run_chunk(image, strip, chunk, src, operands, scratch);
+    }
+
+    /// After all strips.
+    void finish(std::byte* const* operands, const std::byte* scratch) const {
+        if (mean_.is_present())
+            store_mean(reinterpret_cast<const float*>(scratch),
+                       reinterpret_cast<float*>(operands[mean_.operand_index]));
     }
 
 private:
     static constexpr std::int64_t chunk_channels = 128;
 
-    std::int64_t first_row(std::int64_t strip) const { return shape_.dst_h * strip / strips_; }
+    void run_chunk(std::int64_t image, std::int64_t strip, std::int64_t chunk, const float* src,
+                   std::byte* const* operands, std::byte* scratch) const {
+        auto* sums = mean_.is_present()
+                         ? reinterpret_cast<float*>(scratch) + (image * strips_ + strip) * shape_.dst_channels
+                         : nullptr;
+        strip_(shape_,
+               {src, reinterpret_cast<const float*>(weights_.get()), reinterpret_cast<const float*>(bias_.get()),
+                reinterpret_cast<float*>(operands[3]) + image * shape_.dst_image, sums, activations_.data(),
+                activations_.size(), first_row(strip), first_row(strip + 1), first_channel(chunk),
+                first_channel(chunk + 1)});
+    }
+
     /// Whole vectors of the widest instruction set, but for the last chunk.
     std::int64_t first_channel(std::int64_t chunk) const {
-        return chunk == chunks_ ? shape_.channels : shape_.channels * chunk / chunks_ / 16 * 16;
+        return chunk == chunks_ ? shape_.dst_channels : shape_.dst_channels * chunk / chunks_ / 16 * 16;
     }
 
     void store_mean(const float* sums, float* mean) const {
         const auto count = static_cast<float>(shape_.dst_h * shape_.dst_w);
         const MemorySpec& to = mean_.memory;
-        for (std::int64_t image = 0; image < images_; ++image, sums += strips_ * shape_.channels) {
-            for (std::int64_t c = 0; c < shape_.channels; ++c) {
+        for (std::int64_t image = 0; image < shape_.images; ++image, sums += strips_ * shape_.dst_channels) {
+            for (std::int64_t c = 0; c < shape_.dst_channels; ++c) {
                 float sum = 0.0F;
-                for (std::int64_t strip = 0; strip < strips_; ++strip) sum += sums[strip * shape_.channels + c];
+                for (std::int64_t strip = 0; strip < strips_; ++strip) sum += sums[strip * shape_.dst_channels + c];
                 mean[image * to.strides[0] + c * to.strides[1]] = sum / count;
             }
         }
-    }
-
-    static DepthwiseShape shape_of(const ConvolutionSpec& spec, const MemorySpec& dst) {
-        const bool flat = spec.spatial == 1;  // one spatial axis: an image of one row
-        const int w = flat ? 0 : 1;
-        DepthwiseShape s = {};
-        s.channels = spec.groups;
-        s.src_h = flat ? 1 : spec.src.dims[2];
-        s.src_w = spec.src.dims[2 + w];
-        s.dst_h = flat ? 1 : dst.dims[2];
-        s.dst_w = dst.dims[2 + w];
-        s.kernel_h = flat ? 1 : spec.weights.dims[2];
-        s.kernel_w = spec.weights.dims[2 + w];
-        s.stride_h = flat ? 1 : spec.strides[0];
-        s.stride_w = spec.strides[w];
-        s.dilation_h = flat ? 1 : spec.dilations[0];
-        s.dilation_w = spec.dilations[w];
-        s.pad_top = flat ? 0 : spec.pads_begin[0];
-        s.pad_left = spec.pads_begin[w];
-        s.src_image = spec.src.strides[0];
-        s.src_row = flat ? 0 : spec.src.strides[2];
-        s.src_pixel = spec.src.strides[2 + w];
-        s.dst_image = dst.strides[0];
-        s.dst_row = flat ? 0 : dst.strides[2];
-        s.dst_pixel = dst.strides[2 + w];
-        return s;
     }
 
     void pack(const ConvolutionSpec& spec, const float* weights, const float* bias) {
         auto* packed = reinterpret_cast<float*>(weights_.get());
         auto* packed_bias = reinterpret_cast<float*>(bias_.get());
         const bool flat = spec.spatial == 1;
-        for (std::int64_t c = 0; c < shape_.channels; ++c) {
+        for (std::int64_t c = 0; c < shape_.dst_channels; ++c) {
             packed_bias[c] = bias != nullptr ? bias[c * spec.bias.strides[0]] : 0.0F;
             for (std::int64_t h = 0; h < shape_.kernel_h; ++h) {
                 for (std::int64_t w = 0; w < shape_.kernel_w; ++w) {
                     const std::int64_t index[4] = {c, 0, flat ? w : h, w};
                     std::int64_t offset = 0;
                     for (int i = 0; i < spec.weights.rank; ++i) offset += index[i] * spec.weights.strides[i];
-                    packed[(h * shape_.kernel_w + w) * shape_.channels + c] = weights[offset];
+                    packed[(h * shape_.kernel_w + w) * shape_.dst_channels + c] = weights[offset];
                 }
             }
         }
     }
 
-    DepthwiseShape shape_;
-    std::int64_t images_;
+    ImageShape shape_;
     OptionalOperand mean_;
     std::int64_t strips_, chunks_;
     AlignedMemory weights_, bias_;
     Isa isa_;
-    decltype(Versions<DepthwiseStrip, const DepthwiseShape&, const DepthwisePart&>::get()) strip_;
+    decltype(Versions<DepthwiseStrip, const ImageShape&, const DepthwisePart&>::get()) strip_;
     std::vector<DepthwiseActivation> activations_;
 };
 

@@ -6,16 +6,10 @@
 #include <cstdint>
 
 #include "runtime/eltwise.hpp"
+#include "runtime/image_shape.hpp"
 #include "runtime/isa.hpp"
 
 namespace igata::runtime {
-
-/// Two spatial axes; strides in elements. Weights are packed as [kernel_h][kernel_w][channels].
-struct DepthwiseShape {
-    std::int64_t channels, src_h, src_w, dst_h, dst_w, kernel_h, kernel_w;
-    std::int64_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
-    std::int64_t src_image, src_row, src_pixel, dst_image, dst_row, dst_pixel;
-};
 
 struct DepthwiseActivation {
     EltwiseFunction function;
@@ -25,7 +19,7 @@ struct DepthwiseActivation {
 /// Rows [row_begin, row_end) and channels [channel_begin, channel_end) of one image. The sums of the results after
 /// activation are stored to `sums`, unless it is null.
 struct DepthwisePart {
-    const float *src, *weights, *bias;
+    const float *src, *weights, *bias;  ///< weights are packed as [kernel_h][kernel_w][channels]
     float *dst, *sums;
     const DepthwiseActivation* activations;
     std::size_t activation_count;
@@ -48,7 +42,7 @@ struct DepthwiseStrip {
     };
 
     template <int lanes, int pixels, int vectors>
-    [[gnu::always_inline]] static void tile(const DepthwiseShape& s, const Row& row, const Columns& columns,
+    [[gnu::always_inline]] static void tile(const ImageShape& s, const Row& row, const Columns& columns,
                                             const float* bias, std::int64_t c, float* values) {
         using V = typename VectorOf<lanes>::Register;
         using Unaligned = typename VectorOf<lanes>::Unaligned;
@@ -59,7 +53,7 @@ struct DepthwiseStrip {
         const std::int64_t column = columns.first * s.stride_w + columns.tap_begin * s.dilation_w - s.pad_left;
         for (std::int64_t h = 0; h < row.taps; ++h) {
             const float* src = row.src + h * s.dilation_h * s.src_row + column * s.src_pixel + c;
-            const float* weights = row.weights + (h * s.kernel_w + columns.tap_begin) * s.channels + c;
+            const float* weights = row.weights + (h * s.kernel_w + columns.tap_begin) * s.dst_channels + c;
             for (std::int64_t w = columns.tap_begin; w < columns.tap_end; ++w) {
                 for (int v = 0; v < vectors; ++v) {
                     const V weight = *reinterpret_cast<const Unaligned*>(weights + v * lanes);
@@ -67,7 +61,7 @@ struct DepthwiseStrip {
                         results[p][v] += *reinterpret_cast<const Unaligned*>(src + p * step + v * lanes) * weight;
                 }
                 src += s.dilation_w * s.src_pixel;
-                weights += s.channels;
+                weights += s.dst_channels;
             }
         }
         for (int p = 0; p < pixels; ++p)
@@ -78,7 +72,7 @@ struct DepthwiseStrip {
     /// `vectors` * `lanes` channels from `c` of some columns of every row. The first `known` channels are those of the
     /// tile before, which has added them up.
     template <int lanes, int pixels, int vectors>
-    [[gnu::always_inline]] static void tiles(const DepthwiseShape& s, const DepthwisePart& part, const Row* rows,
+    [[gnu::always_inline]] static void tiles(const ImageShape& s, const DepthwisePart& part, const Row* rows,
                                              const Columns& columns, std::int64_t c, std::int64_t known) {
         using V = typename VectorOf<lanes>::Register;
         using Unaligned = typename VectorOf<lanes>::Unaligned;
@@ -115,7 +109,7 @@ struct DepthwiseStrip {
     }
 
     template <int lanes, int pixels>
-    [[gnu::always_inline]] static void all_channels(const DepthwiseShape& s, const DepthwisePart& part, const Row* rows,
+    [[gnu::always_inline]] static void all_channels(const ImageShape& s, const DepthwisePart& part, const Row* rows,
                                                     const Columns& columns) {
         constexpr int vectors = pixels == 1 ? 4 : 1;
         std::int64_t c = part.channel_begin;
@@ -130,7 +124,7 @@ struct DepthwiseStrip {
     }
 
     template <int lanes, int widest>
-    [[gnu::always_inline]] static void any_width(const DepthwiseShape& s, const DepthwisePart& part, const Row* rows,
+    [[gnu::always_inline]] static void any_width(const ImageShape& s, const DepthwisePart& part, const Row* rows,
                                                  const Columns& columns, std::int64_t width) {
         if constexpr (widest > 1)
             if (width < widest) return any_width<lanes, widest - 1>(s, part, rows, columns, width);
@@ -139,7 +133,7 @@ struct DepthwiseStrip {
 
     /// Columns at an edge one by one, with the taps that are inside; the rest in tiles of nearly equal width.
     template <int lanes, int widest>
-    [[gnu::always_inline]] static void strip(const DepthwiseShape& s, const DepthwisePart& part, const Row* rows) {
+    [[gnu::always_inline]] static void strip(const ImageShape& s, const DepthwisePart& part, const Row* rows) {
         const std::int64_t reach = (s.kernel_w - 1) * s.dilation_w - s.pad_left;  // of the last tap of column 0
         const std::int64_t left = std::min(s.dst_w, (s.pad_left + s.stride_w - 1) / s.stride_w);
         const std::int64_t inside = s.src_w > reach ? (s.src_w - 1 - reach) / s.stride_w + 1 : 0;
@@ -161,7 +155,7 @@ struct DepthwiseStrip {
     }
 
     template <int lanes>
-    [[gnu::always_inline]] static void run(const DepthwiseShape& s, const DepthwisePart& part) {
+    [[gnu::always_inline]] static void run(const ImageShape& s, const DepthwisePart& part) {
         Row rows[most_rows];
         for (std::int64_t r = 0; r < part.row_end - part.row_begin; ++r) {
             const std::int64_t top = (part.row_begin + r) * s.stride_h - s.pad_top;
@@ -170,7 +164,7 @@ struct DepthwiseStrip {
             std::int64_t end = s.kernel_h;
             while (end > begin && top + (end - 1) * s.dilation_h >= s.src_h) --end;
             rows[r] = {part.src + (top + begin * s.dilation_h) * s.src_row,
-                       part.weights + begin * s.kernel_w * s.channels, end - begin};
+                       part.weights + begin * s.kernel_w * s.dst_channels, end - begin};
         }
         if (part.sums != nullptr) std::fill(part.sums + part.channel_begin, part.sums + part.channel_end, 0.0F);
         const std::int64_t channels = part.channel_end - part.channel_begin;

@@ -69,7 +69,8 @@ template <class T>
     return {static_cast<std::uint16_t>(half | ((bits >> 16U) & 0x8000U))};
 }
 
-/// Conversion to a storage type, defined for every value: integers wrap, floats saturate, NaN becomes 0; to bool as != 0.
+/// Conversion to a storage type, defined for every value: integers wrap, floats saturate, NaN becomes 0; to bool as !=
+/// 0.
 template <class To, class From>
 [[gnu::always_inline]] inline To cast(From x) {
     if constexpr (std::is_same_v<To, F16>) return to_f16(static_cast<float>(x));
@@ -80,7 +81,9 @@ template <class To, class From>
         constexpr From limit = static_cast<From>(std::numeric_limits<To>::max() / 2 + 1) * 2;
         constexpr From least = static_cast<From>(std::numeric_limits<To>::min());
         const bool inside = x > least && x < limit;
-        const To outside = x >= limit ? std::numeric_limits<To>::max() : x <= least ? std::numeric_limits<To>::min() : To{};
+        const To outside = x >= limit   ? std::numeric_limits<To>::max()
+                           : x <= least ? std::numeric_limits<To>::min()
+                                        : To{};
         const To converted = static_cast<To>(inside ? x : From{});
         return inside ? converted : outside;
     } else return static_cast<To>(x);
@@ -248,12 +251,12 @@ template <class T>
 }
 
 // Of integers by way of double. For f32, eltwise.hpp has exp, log, tanh, erf and sigmoid that vectorise.
-#define IGATA_FUNCTION(name, call)                                              \
-    template <class T>                                                          \
-    inline T name(T value) {                                                    \
+#define IGATA_FUNCTION(name, call)                                               \
+    template <class T>                                                           \
+    inline T name(T value) {                                                     \
         using Real = std::conditional_t<std::is_floating_point_v<T>, T, double>; \
-        const Real x = static_cast<Real>(value);                                \
-        return cast<T>(call);                                                   \
+        const Real x = static_cast<Real>(value);                                 \
+        return cast<T>(call);                                                    \
     }
 IGATA_FUNCTION(sqrt, std::sqrt(x))
 IGATA_FUNCTION(exp, std::exp(x))
@@ -282,7 +285,8 @@ constexpr T highest() {
 }
 template <class T>
 constexpr T lowest() {
-    return std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+    return std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity()
+                                                : std::numeric_limits<T>::lowest();
 }
 
 }  // namespace scalar

@@ -40,9 +40,10 @@ class Call;
 
 /// What one run of one step gets to work with.
 struct Frame {
-    std::byte* const* operands = nullptr;  ///< addresses, in the order of StepSpec::operands; null where absent
-    std::byte* scratch = nullptr;          ///< Operation::scratch_bytes, 64-byte aligned
-    Call* calls = nullptr;                 ///< made by Operation::calls, the context's own
+    /// Addresses, in the order of StepSpec::operands; null where absent. The next step's follow, max_operands later.
+    std::byte* const* operands = nullptr;
+    std::byte* scratch = nullptr;  ///< Operation::scratch_bytes, 64-byte aligned
+    Call* calls = nullptr;         ///< made by Operation::calls, the context's own
     dnnl_stream_t stream = nullptr;
 };
 

@@ -105,6 +105,29 @@ public:
                        });
     }
 
+    /// Result pixels [begin, end) of one image; pixel 0 would lie at `dst`. `scratch`: slot_bytes() of the caller's
+    /// own.
+    void run_pixels(std::byte* const* operands, std::int64_t image, std::int64_t begin, std::int64_t end, float* dst,
+                    std::byte* scratch) const {
+        Block block;
+        block.src = reinterpret_cast<const float*>(operands[0]) + image * shape_.src_image;
+        block.dst = dst;
+        block.scale =
+            is_scaled() ? reinterpret_cast<const float*>(operands[scale_operand_]) + image * scale_image_ : nullptr;
+        block.panel_begin = 0;
+        block.panel_end = panels_.size();
+        for (block.first = begin; block.first < end; block.first += block_) {
+            block.count = std::min(block_, end - block.first);
+            run_block(block, scratch);
+        }
+    }
+
+    /// Scratch memory of one thread: a block's source pixels, and their scaled copies.
+    std::size_t slot_bytes() const {
+        const auto floats = static_cast<std::size_t>(is_scaled() ? block_ * shape_.src_channels : 0);
+        return table_bytes() + aligned(sizeof(float) * floats);
+    }
+
 private:
     /// Output channels [channel, channel + channels), and where their weights start in the packed ones.
     struct Panel {
@@ -130,12 +153,7 @@ private:
     bool is_scaled() const { return multiply_ != nullptr; }
     std::int64_t pixels() const { return shape_.dst_h * shape_.dst_w; }
 
-    /// Scratch memory of one thread: a block's source pixels, and their scaled copies.
     std::size_t table_bytes() const { return aligned(sizeof(float*) * static_cast<std::size_t>(block_)); }
-    std::size_t slot_bytes() const {
-        const auto floats = static_cast<std::size_t>(is_scaled() ? block_ * shape_.src_channels : 0);
-        return table_bytes() + aligned(sizeof(float) * floats);
-    }
 
     /// Vectors are spread evenly over as few panels as there can be.
     void choose_panels() {

@@ -68,7 +68,8 @@ inline std::int64_t repeats_of(const igata_predictor_info& info, std::int64_t ba
     const igata_tensor_info* port = info.input_count > 0 ? info.inputs : info.outputs;
     const std::int64_t unit = info.batched != 0 && port->rank > 0 ? port->dims[0] : 1;
     if (info.batched == 0) require(batch == 1, "this predictor was cast for a fixed batch: pass 0 or 1");
-    require(batch > 0 && batch % unit == 0, "the batch is not a positive multiple of the one this predictor was cast for");
+    require(batch > 0 && batch % unit == 0,
+            "the batch is not a positive multiple of the one this predictor was cast for");
     return batch / unit;
 }
 
@@ -90,8 +91,10 @@ void run_batch(const igata_predictor_info& info, const void* const* inputs, void
     void* out[outputs_max] = {};
     for (std::int64_t repeat = 0; repeat < repeats; ++repeat) {
         const auto step = static_cast<std::size_t>(repeat);
-        for (int i = 0; i < info.input_count; ++i) in[i] = static_cast<const char*>(inputs[i]) + step * info.inputs[i].bytes;
-        for (int i = 0; i < info.output_count; ++i) out[i] = static_cast<char*>(outputs[i]) + step * info.outputs[i].bytes;
+        for (int i = 0; i < info.input_count; ++i)
+            in[i] = static_cast<const char*>(inputs[i]) + step * info.inputs[i].bytes;
+        for (int i = 0; i < info.output_count; ++i)
+            out[i] = static_cast<char*>(outputs[i]) + step * info.outputs[i].bytes;
         run(in, out);
     }
 }

@@ -14,7 +14,8 @@ struct Functions {
     void (*context_destroy)(void* context);
     size_t (*context_bytes)(const void* model);
     igata_status (*run)(void* context, const void* const* inputs, void* const* outputs, int64_t batch);
-    igata_status (*profile)(void* context, const void* const* inputs, void* const* outputs, int64_t batch, double* seconds);
+    igata_status (*profile)(void* context, const void* const* inputs, void* const* outputs, int64_t batch,
+                            double* seconds);
     const char* (*implementation)(const void* model, int step);
     const char* (*last_error)();
 };

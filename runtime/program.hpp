@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "runtime/convolution.hpp"
+#include "runtime/convolution_strips.hpp"
 #include "runtime/kernels.hpp"
 #include "runtime/loop.hpp"
 #include "runtime/lrn.hpp"
@@ -44,7 +45,21 @@ public:
           weights_(weights),
           plan_bytes_(aligned(static_cast<std::size_t>(spec.arena_bytes))) {
         const ThreadScope scope(threads_);
-        for (int i = 0; i < spec.step_count; ++i) add(spec.steps[i]);
+        for (int i = 0; i < spec.step_count; ++i) {
+            const Builder first{engine_, &spec.steps[i], weights_};
+            const Builder second{engine_, i + 1 < spec.step_count ? &spec.steps[i + 1] : nullptr, weights_};
+            if (second.step != nullptr && ConvolutionStrips::fits(first, second)) {
+                add(first, [&] {
+                    return std::make_unique<ConvolutionStrips>(
+                        first, *static_cast<const ConvolutionSpec*>(first.step->spec), second,
+                        *static_cast<const ConvolutionSpec*>(second.step->spec));
+                });
+                add(second, [] { return std::make_unique<DoneBefore>(); });
+                ++i;
+            } else {
+                add(first, [&] { return make(first); });
+            }
+        }
     }
 
     /// What each context allocates: the plan's arena and the steps' scratch memory.
@@ -63,10 +78,12 @@ private:
         OperandSpec operands[max_operands];
     };
 
-    void add(const StepSpec& row) {
+    template <class Make>
+    void add(const Builder& builder, const Make& make_operation) {
+        const StepSpec& row = *builder.step;
         try {
             Step step;
-            step.operation = make(Builder{engine_, &row, weights_});
+            step.operation = make_operation();
             step.implementation = step.operation->implementation();
             std::copy(row.operands, row.operands + max_operands, step.operands);
             scratch_bytes_ = std::max(scratch_bytes_, step.operation->scratch_bytes());

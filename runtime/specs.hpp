@@ -28,7 +28,8 @@ struct MemorySpec {
 /// Where an operand lives. `weights` is the packed constant pool, `arena` the context's scratch memory.
 enum class Space : std::uint8_t { none, arena, weights, input, output };
 
-/// The first element of an operand: a byte offset into the arena or the weight pool, or into input/output number `index`.
+/// The first element of an operand: a byte offset into the arena or the weight pool, or into input/output number
+/// `index`.
 struct OperandSpec {
     Space space = Space::none;
     std::int32_t index = 0;
@@ -37,11 +38,11 @@ struct OperandSpec {
 
 /// Elementwise algorithms that a post-op or a vectorised epilogue can apply; alpha and beta as in oneDNN's eltwise.
 enum class Eltwise : std::uint8_t {
-    relu,         ///< x > 0 ? x : alpha * x
-    linear,       ///< alpha * x + beta
-    clip,         ///< min(max(x, alpha), beta)
-    sigmoid,      ///< 1 / (1 + exp(-x))
-    swish,        ///< x * sigmoid(alpha * x)
+    relu,     ///< x > 0 ? x : alpha * x
+    linear,   ///< alpha * x + beta
+    clip,     ///< min(max(x, alpha), beta)
+    sigmoid,  ///< 1 / (1 + exp(-x))
+    swish,    ///< x * sigmoid(alpha * x)
     tanh,
     elu,          ///< x > 0 ? x : alpha * (exp(x) - 1)
     hardsigmoid,  ///< max(0, min(1, alpha * x + beta))
@@ -53,8 +54,8 @@ enum class Eltwise : std::uint8_t {
     square,
     exp,
     log,
-    softplus,     ///< log(1 + exp(x))
-    mish,         ///< x * tanh(log(1 + exp(x)))
+    softplus,  ///< log(1 + exp(x))
+    mish,      ///< x * tanh(log(1 + exp(x)))
 };
 
 enum class Binary : std::uint8_t { add, sub, mul, div, min, max };
@@ -67,7 +68,7 @@ struct PostOp {
     Binary binary = Binary::add;
     float alpha = 0.0F;
     float beta = 0.0F;
-    MemorySpec operand = {};    ///< binary only: the second source, broadcastable to the result
+    MemorySpec operand = {};          ///< binary only: the second source, broadcastable to the result
     std::int32_t operand_index = -1;  ///< binary only: its place in Step::operands
 };
 
@@ -84,8 +85,8 @@ struct OptionalOperand {
     constexpr bool is_present() const { return operand_index >= 0; }
 };
 
-/// Operands: src, weights, bias (or none), dst, then those of post-ops, scale and mean. Weights are [oc, ic/groups, k...]
-/// (ONNX order). With PostOp::sum, dst holds the summand on entry.
+/// Operands: src, weights, bias (or none), dst, then those of post-ops, scale and mean. Weights are [oc, ic/groups,
+/// k...] (ONNX order). With PostOp::sum, dst holds the summand on entry.
 struct ConvolutionSpec {
     MemorySpec src, weights, bias, dst;  ///< bias.rank == 0: no bias
     int spatial = 2;                     ///< 1 to 3; src.rank == spatial + 2
@@ -97,10 +98,11 @@ struct ConvolutionSpec {
     Epilogue epilogue = {};
     OptionalOperand scale = {};  ///< f32 [n or 1, ic, 1...]: src is multiplied by it first; the padding stays zero
     OptionalOperand mean = {};   ///< f32 [n, oc, 1...], written: the average of dst over its spatial axes
+    bool streamed = false;       ///< the next step alone reads dst, which need never be there as a whole
 };
 
-/// dst = a x b (+ bias). Operands: a, b, bias (or none), dst, then post-op operands. Equal ranks of 2 or more; batch dims
-/// broadcast. The bias has their rank, with 1 where it repeats. A transposed operand is one with swapped strides.
+/// dst = a x b (+ bias). Operands: a, b, bias (or none), dst, then post-op operands. Equal ranks of 2 or more; batch
+/// dims broadcast. The bias has their rank, with 1 where it repeats. A transposed operand is one with swapped strides.
 /// `b_is_constant`: may be packed at creation.
 struct MatMulSpec {
     MemorySpec a, b, bias, dst;
@@ -136,8 +138,8 @@ struct LrnSpec {
     float alpha = 1e-4F, beta = 0.75F, bias = 1.0F;
 };
 
-/// Hand-written runtime code for what is neither a primitive nor a loop, defined in runtime/kernels.hpp. Operands may have
-/// any strides and element types unless said otherwise; the last one listed is written.
+/// Hand-written runtime code for what is neither a primitive nor a loop, defined in runtime/kernels.hpp. Operands may
+/// have any strides and element types unless said otherwise; the last one listed is written.
 enum class Kernel : std::uint8_t {
     /// Operands: data, indices (i32 or i64), dst. ints: {axis}. dst.dims = data.dims with dims[axis] replaced by all of
     /// indices.dims. In the gathers a negative index counts from the end; one out of range is clamped.
@@ -148,18 +150,23 @@ enum class Kernel : std::uint8_t {
     /// Operands: data, indices (i64), dst. ints: {batch_dims}. The last dim of indices holds k coordinates:
     /// dst.dims = indices.dims without the last + data.dims[batch_dims + k:].
     gather_nd,
-    /// Operands: src, dst (i64). ints: {axis, 1 = maximum or 0 = minimum, 1 = the last index among equals or 0 = the first}.
+    /// Operands: src, dst (i64). ints: {axis, 1 = maximum or 0 = minimum, 1 = the last index among equals or 0 = the
+    /// first}.
     /// dst.dims = src.dims with 1 at axis.
     arg_extremum,
-    /// `pool` of the maximum with a third operand after dst: for each result the i64 place of its source element (the first
+    /// `pool` of the maximum with a third operand after dst: for each result the i64 place of its source element (the
+    /// first
     /// one of equals) in the row-major flattened src; with ints[17] = 1 the spatial axes are flattened column-major
     /// (ONNX's storage_order). A NaN never wins.
     pool_with_indices,
     /// Operands: src, dst, both [n, c, spatial...], any strides and any numeric type. ints: [0] algorithm (Pooling as a
-    /// number, or 3 for the Lp norm (sum |x|^p)^(1/p)), [1] number of spatial axes; then three each (unused ones are neutral) of [2]
-    /// kernel, [5] strides, [8] dilations, [11] pads_begin, [14] pads_end. floats: [0] p of the Lp norm. A window is clipped to the
+    /// number, or 3 for the Lp norm (sum |x|^p)^(1/p)), [1] number of spatial axes; then three each (unused ones are
+    /// neutral) of [2]
+    /// kernel, [5] strides, [8] dilations, [11] pads_begin, [14] pads_end. floats: [0] p of the Lp norm. A window is
+    /// clipped to the
     /// image; an average that includes padding divides by the window's positions inside the padded image (a
-    /// window may overhang pads_end where dst was rounded up), one that excludes it by those inside the image. A maximum
+    /// window may overhang pads_end where dst was rounded up), one that excludes it by those inside the image. A
+    /// maximum
     /// over nothing is the type's lowest value.
     pool,
     /// Operands: src, dst (equal dims and types). ints: {axis, exclusive, reverse} as in ONNX CumSum.
@@ -175,14 +182,14 @@ struct KernelSpec {
 };
 
 /// A loop nest as code: runs iterations [begin, end) of the outermost dim. `state` is whatever the maker of the loop
-/// needs (generated code passes nullptr; the in-process engine passes the loop to interpret). `operands` are the resolved
-/// addresses, inputs first, then the output.
+/// needs (generated code passes nullptr; the in-process engine passes the loop to interpret). `operands` are the
+/// resolved addresses, inputs first, then the output.
 struct LoopSpec {
     using Function = void (*)(const void* state, std::byte* const* operands, std::int64_t begin, std::int64_t end);
     Function function = nullptr;
     const void* state = nullptr;
-    std::int64_t outer = 1;   ///< extent of the outermost dim, safe to split between threads (1: run whole)
-    std::int64_t work = 1;    ///< elements visited in all, to decide whether splitting pays
+    std::int64_t outer = 1;  ///< extent of the outermost dim, safe to split between threads (1: run whole)
+    std::int64_t work = 1;   ///< elements visited in all, to decide whether splitting pays
 };
 
 enum class StepKind : std::uint8_t { convolution, matmul, pooling, softmax, lrn, kernel, loop };

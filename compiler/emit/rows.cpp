@@ -111,7 +111,8 @@ struct SpecRow {
                  {"pads_end", leading(s.pads_end, max_spatial)},
                  {"epilogue", row(s.epilogue)},
                  {"scale", row(s.scale)},
-                 {"mean", row(s.mean)}}};
+                 {"mean", row(s.mean)},
+                 {"streamed", s.streamed ? "true" : "false"}}};
     }
     SpecRow operator()(const MatMulSpec& s) const {
         return {"MatMulSpec",

@@ -49,6 +49,7 @@ struct Fields {
         io.epilogue(s.epilogue);
         io.extra_operand("scale=", s.scale, false);
         io.extra_operand("mean=", s.mean, true);
+        io.flag("streamed", s.streamed);
     }
     template <class Io>
     static void visit(Io& io, runtime::MatMulSpec& s) {

@@ -4,6 +4,16 @@
 
 namespace igata {
 
+namespace {
+
+/// Then what it reads is read until the next step is done.
+bool is_streamed(const Step& step) {
+    const auto* convolution = std::get_if<runtime::ConvolutionSpec>(&step.spec);
+    return convolution != nullptr && convolution->streamed;
+}
+
+}  // namespace
+
 std::vector<Lifetime> lifetimes(const Plan& plan) {
     std::vector<Lifetime> lives(plan.buffers.size());
     for (std::size_t i = 0; i < plan.steps.size(); ++i) {
@@ -11,7 +21,7 @@ std::vector<Lifetime> lifetimes(const Plan& plan) {
             if (operand.buffer == no_buffer || plan.buffer(operand.buffer).space != runtime::Space::arena) continue;
             Lifetime& life = lives.at(static_cast<std::size_t>(operand.buffer));
             if (!life.used()) life.first = static_cast<int>(i);
-            life.last = static_cast<int>(i);
+            life.last = std::max(life.last, static_cast<int>(is_streamed(plan.steps[i]) ? i + 1 : i));
         }
     }
     return lives;

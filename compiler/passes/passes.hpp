@@ -63,6 +63,8 @@ void absorb_scales(Plan& plan, Remarks& remarks, Budget budget = {});
 void absorb_means(Plan& plan, Remarks& remarks, Budget budget = {});
 /// Orders the steps so that less memory is alive at once; dependencies hold.
 void schedule(Plan& plan);
+/// Marks convolutions whose result need never be there as a whole, because the next step can take it in strips.
+void stream_strips(Plan& plan);
 /// Lifetimes to arena offsets, 64-byte aligned.
 void plan_memory(Plan& plan);
 /// Lays out the constants: deduplicated, 64-byte aligned.

@@ -64,7 +64,7 @@ void check_efficientnet_b0(const std::string& folder) {
     CHECK(plan.batched);
     for (const Remark& remark : remarks.all()) CHECK(remark.pass != "lower");
     CHECK(plan.arena_bytes == peak_bytes(memory_groups(plan), plan.steps.size()));
-    CHECK(plan.arena_bytes < 6100000);
+    CHECK(plan.arena_bytes < 6900000);
     CHECK(plan.weight_bytes < 16100000);
 
     // The text form holds all but the large constants.
