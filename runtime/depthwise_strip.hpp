@@ -168,7 +168,7 @@ struct DepthwiseStrip {
         }
         if (part.sums != nullptr) std::fill(part.sums + part.channel_begin, part.sums + part.channel_end, 0.0F);
         const std::int64_t channels = part.channel_end - part.channel_begin;
-        if (channels >= lanes) strip<lanes, 8>(s, part, rows);
+        if (channels >= lanes) strip<lanes, 6>(s, part, rows);
         else if (channels >= 4) strip<4, 2>(s, part, rows);
         else strip<1, 1>(s, part, rows);
     }
