@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "runtime/depthwise.hpp"
 #include "runtime/image_shape.hpp"
@@ -69,6 +70,9 @@ public:
         });
         deep_.finish(deep, frame.scratch);
     }
+
+    std::vector<Constants> first_reads() const override { return wide_.first_reads(); }
+    bool fetch_ahead(const std::vector<Constants>& later) override { return wide_.fetch_ahead(later); }
 
 private:
     static constexpr std::int64_t cached_floats = 96 * 1024;

@@ -81,6 +81,11 @@ public:
         finish(frame.operands, frame.scratch);
     }
 
+    std::vector<Constants> first_reads() const override {
+        const std::int64_t floats = shape_.dst_channels * shape_.kernel_h * shape_.kernel_w;
+        return {{weights_.get(), sizeof(float) * static_cast<std::size_t>(floats)}};
+    }
+
     std::int64_t strips() const { return strips_; }
     /// The first row of results of a strip.
     std::int64_t first_row(std::int64_t strip) const { return shape_.dst_h * strip / strips_; }

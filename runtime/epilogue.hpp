@@ -289,6 +289,8 @@ public:
 
     std::size_t scratch_bytes() const override { return aligned(result_bytes_) + operation_->scratch_bytes(); }
     std::vector<Call> calls() const override { return operation_->calls(); }
+    std::vector<Constants> first_reads() const override { return operation_->first_reads(); }
+    bool fetch_ahead(const std::vector<Constants>& later) override { return operation_->fetch_ahead(later); }
 
     void run(const Frame& frame) const override {
         std::byte* dst = frame.operands[dst_operand_];

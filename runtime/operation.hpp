@@ -96,7 +96,13 @@ private:
     std::vector<dnnl_exec_arg_t> list_;
 };
 
-/// A step made ready. Immutable, shared by all contexts.
+/// Constant memory that an operation reads.
+struct Constants {
+    const std::byte* data = nullptr;
+    std::size_t bytes = 0;
+};
+
+/// A step made ready. Immutable once its program is made, shared by all contexts.
 class Operation {
 public:
     Operation() = default;
@@ -108,6 +114,10 @@ public:
     /// What each context keeps for `run`.
     virtual std::vector<Call> calls() const { return {}; }
     virtual void run(const Frame& frame) const = 0;
+    /// What `run` reads first, and would wait for if it were in no cache.
+    virtual std::vector<Constants> first_reads() const { return {}; }
+    /// Asks to fetch what later operations read first, while this one computes. False if it cannot.
+    virtual bool fetch_ahead(const std::vector<Constants>&) { return false; }
     /// What runs, for people: oneDNN's name of its implementation, or `igata:` and the kernel's.
     virtual std::string implementation() const { return "igata"; }
 };
@@ -165,6 +175,14 @@ public:
     void run(const Frame& frame) const override {
         const std::size_t count = before_.size() + 1 + after_.size();
         for (std::size_t i = 0; i < count; ++i) frame.calls[i].run(frame);
+    }
+
+    std::vector<Constants> first_reads() const override {
+        std::vector<Constants> reads;
+        for (const Argument& argument : arguments_)
+            if (argument.place == Argument::Place::fixed)
+                reads.push_back({static_cast<const std::byte*>(argument.address), argument.desc.get_size()});
+        return reads;
     }
 
     std::string implementation() const override {

@@ -105,6 +105,26 @@ public:
                        });
     }
 
+    /// All weights, or those that it has not fetched itself by the time it needs them.
+    std::vector<Constants> first_reads() const override {
+        const bool few_tiles = pixels() <= tile_rows_ * 2 * limits_.vectors;
+        const std::size_t panels = few_tiles ? panels_.size() : 1;
+        std::int64_t vectors = 0;
+        for (std::size_t p = 0; p < panels; ++p) vectors += panels_[p].vectors;
+        return {
+            {weights_.get(), sizeof(float) * static_cast<std::size_t>(vectors * limits_.lanes * shape_.src_channels)}};
+    }
+
+    /// Only if it has tiles to spare.
+    bool fetch_ahead(const std::vector<Constants>& later) override {
+        if (pixels() == 1 || lines_a_tile() == 0) return false;
+        const auto chunk = static_cast<std::size_t>(lines_a_tile() * cache_line) * sizeof(float);
+        for (const Constants& constants : later)
+            for (std::size_t at = 0; at < constants.bytes; at += chunk)
+                later_.push_back(reinterpret_cast<const float*>(constants.data + at));
+        return true;
+    }
+
     /// Result pixels [begin, end) of one image; pixel 0 would lie at `dst`. `scratch`: slot_bytes() of the caller's
     /// own.
     void run_pixels(std::byte* const* operands, std::int64_t image, std::int64_t begin, std::int64_t end, float* dst,
@@ -150,6 +170,8 @@ private:
         float alpha, beta;
     };
 
+    /// How much a tile fetches: a line for two of its input channels.
+    std::int64_t lines_a_tile() const { return shape_.src_channels / 2; }
     bool is_scaled() const { return multiply_ != nullptr; }
     std::int64_t pixels() const { return shape_.dst_h * shape_.dst_w; }
 
@@ -237,7 +259,8 @@ private:
         auto** pixels = reinterpret_cast<const float**>(scratch);
         find_pixels(block, pixels);
         if (is_scaled()) scale_pixels(block, pixels, reinterpret_cast<float*>(scratch + table_bytes()));
-        for (std::size_t p = block.panel_begin; p < block.panel_end; ++p) run_panel(block, p, pixels);
+        std::size_t fetched = block.first + block.count == this->pixels() ? 0 : later_.size();
+        for (std::size_t p = block.panel_begin; p < block.panel_end; ++p) run_panel(block, p, pixels, fetched);
         activate(block);
     }
 
@@ -260,7 +283,8 @@ private:
         }
     }
 
-    void run_panel(const Block& block, std::size_t index, const float* const* pixels) const {
+    /// `fetched`: how much of what later operations need has been fetched.
+    void run_panel(const Block& block, std::size_t index, const float* const* pixels, std::size_t& fetched) const {
         const Panel& panel = panels_[index];
         const auto* weights = reinterpret_cast<const float*>(weights_.get());
         PointwiseTile tile;
@@ -273,8 +297,8 @@ private:
         tile.clamped = clamped_;
         tile.low = low_;
         tile.high = high_;
-        // In the first block the next panel's weights are not in the second cache yet. A tile fetches a line for two of
-        // its input channels; a panel has `vectors` lines for each.
+        // In the first block the next panel's weights are not in the second cache yet: `vectors` lines for each input
+        // channel. The tiles after that, in the last block, fetch for later operations.
         const bool is_cold = block.first == 0 && index + 1 < block.panel_end;
         const std::int64_t tiles_ahead = is_cold ? 2 * panel.vectors : 0;
         PointwiseFunction function = pointwise_function(isa_, static_cast<int>(tile_rows_), panel.vectors);
@@ -284,8 +308,9 @@ private:
             if (rows < tile_rows_) function = pointwise_function(isa_, static_cast<int>(rows), panel.vectors);
             tile.pixels = pixels + first;
             tile.dst = block.dst + (block.first + first) * shape_.dst_pixel + panel.channel;
-            tile.ahead = i < tiles_ahead ? weights + panels_[index + 1].weights + i * (tile.depth / 2) * cache_line
-                                         : tile.weights;
+            tile.ahead = tile.weights;
+            if (i < tiles_ahead) tile.ahead = weights + panels_[index + 1].weights + i * lines_a_tile() * cache_line;
+            else if (fetched < later_.size()) tile.ahead = later_[fetched++];
             function(tile);
         }
     }
@@ -319,6 +344,7 @@ private:
     float low_ = 0.0F;
     float high_ = 0.0F;
     std::vector<Activation> activations_;
+    std::vector<const float*> later_;  ///< what a tile each fetches for later operations
 };
 
 /// The kernel, and passes for those post-ops that it does not apply. Only if PointwiseConvolution::fits.

@@ -60,6 +60,7 @@ public:
                 add(first, [&] { return make(first); });
             }
         }
+        plan_fetches();
     }
 
     /// What each context allocates: the plan's arena and the steps' scratch memory.
@@ -77,6 +78,23 @@ private:
         std::string implementation;
         OperandSpec operands[max_operands];
     };
+
+    /// Each operation that can fetches what those up to the next such one read first, as far as it may stay cached.
+    void plan_fetches() {
+        constexpr std::size_t cached_bytes = 768 * 1024;
+        std::vector<Constants> later;
+        for (std::size_t i = steps_.size(); i-- > 0;) {
+            const bool fetches = steps_[i].operation->fetch_ahead(later);
+            if (fetches) later.clear();
+            const std::vector<Constants> reads = steps_[i].operation->first_reads();
+            later.insert(later.begin(), reads.begin(), reads.end());
+            std::size_t left = cached_bytes;
+            for (Constants& constants : later) {
+                constants.bytes = std::min(constants.bytes, left);
+                left -= constants.bytes;
+            }
+        }
+    }
 
     template <class Make>
     void add(const Builder& builder, const Make& make_operation) {
