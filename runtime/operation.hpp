@@ -119,7 +119,7 @@ public:
     /// Asks to fetch what later operations read first, while this one computes. False if it cannot.
     virtual bool fetch_ahead(const std::vector<Constants>&) { return false; }
     /// What runs, for people: oneDNN's name of its implementation, or `igata:` and the kernel's.
-    virtual std::string implementation() const { return "igata"; }
+    virtual std::string implementation() const = 0;
 };
 
 /// What building an operation needs to know besides its spec.
