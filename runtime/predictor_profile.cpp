@@ -50,7 +50,7 @@ std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t
 std::vector<std::string> figures(double seconds, double flops, double bytes, double total) {
     const double safe = std::max(seconds, 1e-12);
     return {fixed(seconds * 1e6, 1), fixed(100.0 * seconds / std::max(total, 1e-12), 1),
-            flops > 0.0 ? fixed(flops / safe * 1e-9, 1) : "", fixed(bytes / safe * 1e-9, 1)};
+            flops > 0.0 ? fixed(flops / safe * 1e-9, 1) : "", bytes > 0.0 ? fixed(bytes / safe * 1e-9, 1) : ""};
 }
 
 struct Total {
@@ -120,6 +120,11 @@ Profile measure_profile(const Functions& functions, const ProfiledRun& run, int 
         profile.steps.push_back(
             {step.name, step.kind, step.origin, step.detail, functions.implementation(run.model, static_cast<int>(s)),
              static_cast<double>(step.flops) * repeats, static_cast<double>(step.bytes) * repeats, median(seconds[s])});
+        StepProfile& added = profile.steps.back();
+        if (s == 0 || added.implementation != "with the step before") continue;
+        StepProfile& before = profile.steps[s - 1];  // whose time is that of both
+        before.flops += std::exchange(added.flops, 0.0);
+        before.bytes += std::exchange(added.bytes, 0.0);
     }
     return profile;
 }
