@@ -13,6 +13,8 @@
 #include "runtime/pointwise.hpp"
 #include "runtime/scaled_source.hpp"
 #include "runtime/specs.hpp"
+#include "runtime/tile_epilogue.hpp"
+#include "runtime/winograd.hpp"
 
 namespace igata::runtime {
 
@@ -88,7 +90,11 @@ inline std::unique_ptr<Operation> make_operation(const Builder& builder, const C
         return std::make_unique<ConvolutionMean>(spec, make_operation(builder, rest));
     }
     if (depthwise) return make_depthwise(builder, spec);
-    return pointwise ? make_pointwise(builder, spec) : make_onednn_convolution(builder, spec);
+    if (pointwise) return make_tiled<PointwiseConvolution>(builder, spec);
+    const bool winograd = WinogradConvolution<4>::fits(builder, spec);  // then 2x2 does, too
+    if (winograd && WinogradConvolution<4>::pays(spec)) return make_tiled<WinogradConvolution<4>>(builder, spec);
+    if (winograd && WinogradConvolution<2>::pays(spec)) return make_tiled<WinogradConvolution<2>>(builder, spec);
+    return make_onednn_convolution(builder, spec);
 }
 
 }  // namespace igata::runtime

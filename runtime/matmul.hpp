@@ -11,6 +11,7 @@
 #include "runtime/operation.hpp"
 #include "runtime/pointwise.hpp"
 #include "runtime/specs.hpp"
+#include "runtime/tile_epilogue.hpp"
 
 namespace igata::runtime {
 
@@ -108,7 +109,7 @@ inline std::unique_ptr<Operation> make_operation(const Builder& builder, const M
     const MatMulSpec spec = flattened(given);
     ConvolutionSpec convolution;
     if (as_pointwise(spec, convolution) && PointwiseConvolution::fits(builder, convolution))
-        return make_pointwise(builder, convolution);
+        return make_tiled<PointwiseConvolution>(builder, convolution);
     const onednn::Desc bias_desc = spec.bias.rank > 0 ? onednn::memory_desc(spec.bias) : onednn::Desc();
     const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
         const bool packable = builder.constant(b) != nullptr;

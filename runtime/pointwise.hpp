@@ -6,11 +6,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "runtime/eltwise.hpp"
 #include "runtime/epilogue.hpp"
 #include "runtime/image_shape.hpp"
 #include "runtime/isa.hpp"
@@ -18,6 +16,7 @@
 #include "runtime/parallel.hpp"
 #include "runtime/pointwise_tile.hpp"
 #include "runtime/specs.hpp"
+#include "runtime/tile_epilogue.hpp"
 
 namespace igata::runtime {
 
@@ -30,15 +29,17 @@ struct Multiply {
 
 class PointwiseConvolution final : public Operation {
 public:
-    /// Applies the first `inside` post-ops of the spec's epilogue, at most `takes(spec.epilogue)`, and its scale.
+    /// Applies the first `inside` post-ops of the spec's epilogue, as TileEpilogue takes them, and its scale.
     PointwiseConvolution(const Builder& builder, const ConvolutionSpec& spec, const MemorySpec& dst, int inside,
                          Isa isa = detect_isa())
-        : shape_(image_shape(spec, dst)), isa_(isa), limits_(tile_limits(isa)) {
-        choose_panels();
+        : shape_(image_shape(spec, dst)),
+          isa_(isa),
+          limits_(tile_limits(isa)),
+          panels_(even_panels(shape_.dst_channels, limits_)),
+          epilogue_(spec.epilogue, inside, isa) {
         choose_blocks();
         pack(spec, reinterpret_cast<const float*>(builder.constant(1)),
              reinterpret_cast<const float*>(builder.constant(2)));
-        for (int i = 0; i < inside; ++i) take(spec.epilogue.ops[i]);
         if (spec.scale.is_present()) {
             scale_operand_ = spec.scale.operand_index;
             scale_image_ = spec.scale.memory.dims[0] > 1 ? spec.scale.memory.strides[0] : 0;
@@ -65,15 +66,6 @@ public:
     static bool pays(const ConvolutionSpec& spec) {
         const bool activates = spec.epilogue.count > 0 && is_slow_inside(spec.epilogue.ops[spec.epilogue.count - 1]);
         return spec.scale.is_present() || activates || spec.weights.dims[0] * spec.weights.dims[1] >= 1 << 17;
-    }
-
-    /// How many leading post-ops it can apply itself: a residual first, then activations.
-    static int takes(const Epilogue& epilogue) {
-        int count = 0;
-        while (count < epilogue.count && (epilogue.ops[count].kind == PostOp::Kind::eltwise ||
-                                          (count == 0 && epilogue.ops[count].kind == PostOp::Kind::sum)))
-            ++count;
-        return count;
     }
 
     std::string implementation() const override { return std::string("igata:pointwise:") + name_of(isa_); }
@@ -149,13 +141,6 @@ public:
     }
 
 private:
-    /// Output channels [channel, channel + channels), and where their weights start in the packed ones.
-    struct Panel {
-        std::int64_t channel, channels;
-        int vectors;
-        std::int64_t weights;
-    };
-
     /// Result pixels [first, first + count) of one image, panels [panel_begin, panel_end).
     struct Block {
         const float* src;
@@ -165,11 +150,6 @@ private:
         std::size_t panel_begin, panel_end;
     };
 
-    struct Activation {
-        EltwiseFunction function;
-        float alpha, beta;
-    };
-
     /// How much a tile fetches: a line for two of its input channels.
     std::int64_t lines_a_tile() const { return shape_.src_channels / 2; }
     bool is_scaled() const { return multiply_ != nullptr; }
@@ -177,32 +157,10 @@ private:
 
     std::size_t table_bytes() const { return aligned(sizeof(float*) * static_cast<std::size_t>(block_)); }
 
-    /// Vectors are spread evenly over as few panels as there can be.
-    void choose_panels() {
-        const std::int64_t vectors = (shape_.dst_channels + limits_.lanes - 1) / limits_.lanes;
-        const std::int64_t count = (vectors + limits_.vectors - 1) / limits_.vectors;
-        for (std::int64_t i = 0; i < count; ++i) {
-            const std::int64_t begin = vectors * i / count;
-            const std::int64_t end = vectors * (i + 1) / count;
-            const std::int64_t channel = begin * limits_.lanes;
-            panels_.push_back({channel, std::min(end * limits_.lanes, shape_.dst_channels) - channel,
-                               static_cast<int>(end - begin), channel * shape_.src_channels});
-        }
-    }
-
-    /// A tile that leaves little over; then as many tiles as keep source and result of a block in the first cache, or
-    /// in the second where the weights do not fit there, so that they are read less often.
+    /// As many tiles as keep source and result of a block in the first cache, or in the second where the weights do not
+    /// fit there, so that they are read less often.
     void choose_blocks() {
-        double best = 0;
-        for (std::int64_t rows = limits_.rows; rows > limits_.rows / 2; --rows) {
-            const std::int64_t tiles = (pixels() + rows - 1) / rows;
-            const double used = static_cast<double>(pixels()) / static_cast<double>(tiles * rows) -
-                                0.02 * static_cast<double>(limits_.rows - rows);
-            if (used <= best) continue;
-            best = used;
-            tile_rows_ = rows;
-        }
-        tile_rows_ = std::min(tile_rows_, pixels());
+        tile_rows_ = even_rows(pixels(), limits_);
         const bool many_weights = shape_.dst_channels * shape_.src_channels > 1 << 16;
         const std::int64_t rows = (many_weights ? 1 << 16 : 1 << 13) / (shape_.src_channels + shape_.dst_channels);
         const std::int64_t tiles = (pixels() + tile_rows_ - 1) / tile_rows_;
@@ -219,25 +177,12 @@ private:
             to_bias[c] = there ? bias[c * spec.bias.strides[0]] : 0.0F;
         }
         for (const Panel& panel : panels_) {
-            auto* to = reinterpret_cast<float*>(weights_.get()) + panel.weights;
+            auto* to = reinterpret_cast<float*>(weights_.get()) + weights_of(panel);
             const float* from = weights + panel.channel * spec.weights.strides[0];
             const std::int64_t width = panel.vectors * limits_.lanes;
             for (std::int64_t k = 0; k < shape_.src_channels; ++k, from += spec.weights.strides[1], to += width)
                 for (std::int64_t c = 0; c < width; ++c)
                     to[c] = c < panel.channels ? from[c * spec.weights.strides[0]] : 0.0F;
-        }
-    }
-
-    void take(const PostOp& op) {
-        const bool clamps = (op.eltwise == Eltwise::relu && op.alpha == 0.0F) || op.eltwise == Eltwise::clip;
-        if (op.kind == PostOp::Kind::sum) {
-            accumulate_ = true;
-        } else if (clamps && activations_.empty() && !clamped_) {
-            clamped_ = true;
-            low_ = op.eltwise == Eltwise::clip ? op.alpha : 0.0F;
-            high_ = op.eltwise == Eltwise::clip ? op.beta : __builtin_inff();
-        } else {
-            activations_.push_back({eltwise_function(op.eltwise, isa_), op.alpha, op.beta});
         }
     }
 
@@ -250,6 +195,9 @@ private:
         };
         return threads > 1 && panels >= threads && longest(panels) < longest(blocks) - 0.02 ? threads : 1;
     }
+
+    /// Where a panel's weights start in the packed ones.
+    std::int64_t weights_of(const Panel& panel) const { return panel.channel * shape_.src_channels; }
 
     std::size_t first_panel(std::int64_t part, std::int64_t parts) const {
         return panels_.size() * static_cast<std::size_t>(part) / static_cast<std::size_t>(parts);
@@ -288,15 +236,12 @@ private:
         const Panel& panel = panels_[index];
         const auto* weights = reinterpret_cast<const float*>(weights_.get());
         PointwiseTile tile;
-        tile.weights = weights + panel.weights;
+        tile.weights = weights + weights_of(panel);
         tile.depth = shape_.src_channels;
         tile.bias = reinterpret_cast<const float*>(bias_.get()) + panel.channel;
         tile.dst_pixel = shape_.dst_pixel;
         tile.channels = panel.channels - (panel.vectors - 1) * limits_.lanes;
-        tile.accumulate = accumulate_;
-        tile.clamped = clamped_;
-        tile.low = low_;
-        tile.high = high_;
+        tile.how = epilogue_.store();
         // In the first block the next panel's weights are not in the second cache yet: `vectors` lines for each input
         // channel. The tiles after that, in the last block, fetch for later operations.
         const bool is_cold = block.first == 0 && index + 1 < block.panel_end;
@@ -309,14 +254,15 @@ private:
             tile.pixels = pixels + first;
             tile.dst = block.dst + (block.first + first) * shape_.dst_pixel + panel.channel;
             tile.ahead = tile.weights;
-            if (i < tiles_ahead) tile.ahead = weights + panels_[index + 1].weights + i * lines_a_tile() * cache_line;
+            if (i < tiles_ahead)
+                tile.ahead = weights + weights_of(panels_[index + 1]) + i * lines_a_tile() * cache_line;
             else if (fetched < later_.size()) tile.ahead = later_[fetched++];
             function(tile);
         }
     }
 
     void activate(const Block& block) const {
-        if (activations_.empty() || block.panel_begin == block.panel_end) return;
+        if (!epilogue_.activates() || block.panel_begin == block.panel_end) return;
         const std::int64_t begin = panels_[block.panel_begin].channel;
         const Panel& last = panels_[block.panel_end - 1];
         const std::int64_t channels = last.channel + last.channels - begin;
@@ -324,9 +270,7 @@ private:
         const std::int64_t runs = dense ? 1 : block.count;
         const std::int64_t length = dense ? block.count * channels : channels;
         float* dst = block.dst + block.first * shape_.dst_pixel + begin;
-        for (const Activation& activation : activations_)
-            for (std::int64_t i = 0; i < runs; ++i)
-                activation.function(dst + i * shape_.dst_pixel, length, activation.alpha, activation.beta);
+        for (std::int64_t i = 0; i < runs; ++i) epilogue_.activate(dst + i * shape_.dst_pixel, length);
     }
 
     ImageShape shape_;
@@ -339,24 +283,8 @@ private:
     int scale_operand_ = 0;
     std::int64_t scale_image_ = 0;
     void (*multiply_)(const float*, const float*, float*, std::int64_t) = nullptr;  ///< null: no scale
-    bool accumulate_ = false;
-    bool clamped_ = false;
-    float low_ = 0.0F;
-    float high_ = 0.0F;
-    std::vector<Activation> activations_;
+    TileEpilogue epilogue_;
     std::vector<const float*> later_;  ///< what a tile each fetches for later operations
 };
-
-/// The kernel, and passes for those post-ops that it does not apply. Only if PointwiseConvolution::fits.
-inline std::unique_ptr<Operation> make_pointwise(const Builder& builder, const ConvolutionSpec& spec) {
-    const int inside = PointwiseConvolution::takes(spec.epilogue);
-    const bool elsewhere = EpiloguePass::reads_dst(spec.epilogue, inside);
-    const MemorySpec result = elsewhere ? packed_like(spec.dst) : spec.dst;
-    auto operation = std::make_unique<PointwiseConvolution>(builder, spec, result, inside);
-    EpiloguePass pass(spec.epilogue, inside, result, spec.dst);
-    if (pass.empty()) return operation;
-    return std::make_unique<WithEpilogue>(std::move(operation), std::move(pass), 3,
-                                          elsewhere ? packed_bytes(result) : 0);
-}
 
 }  // namespace igata::runtime

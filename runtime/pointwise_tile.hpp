@@ -2,13 +2,61 @@
 // kept in registers over all input channels. Weights come in panels: [input channel][output channel].
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "runtime/isa.hpp"
 
 namespace igata::runtime {
+
+/// How results are stored.
+struct TileStore {
+    bool accumulate = false;  ///< add to what dst holds
+    bool clamped = false;     ///< keep results within [low, high]
+    float low = 0.0F;
+    float high = 0.0F;
+
+    /// The first `count` of a vector's channels. Vectors go by reference: passing them by value would need their
+    /// registers in the ABI.
+    template <int lanes, class V>
+    [[gnu::always_inline]] void store(V& sum, float* dst, std::int64_t count) const {
+        using Unaligned = typename VectorOf<lanes>::Unaligned;
+        Unaligned* to = reinterpret_cast<Unaligned*>(dst);  // `auto` would lose the alignment
+        if (accumulate) {
+            V before = {};
+            if (count == lanes) before = *to;
+            else copy<lanes>(reinterpret_cast<float*>(&before), dst, count);
+            sum += before;
+        }
+        if (clamped) {
+            const V lowest = V{} + low;
+            const V highest = V{} + high;
+            sum = sum < lowest ? lowest : sum;  // NaN stays
+            sum = sum > highest ? highest : sum;
+        }
+        if (count == lanes) {
+            *to = sum;
+        } else {
+            const V buffer = sum;  // a copy, so that the sums themselves need no address
+            copy<lanes>(dst, reinterpret_cast<const float*>(&buffer), count);
+        }
+    }
+
+private:
+    /// `count` < lanes elements, in pieces of powers of two.
+    template <int lanes>
+    [[gnu::always_inline]] static void copy(float* to, const float* from, std::int64_t count) {
+        if constexpr (lanes > 1) {
+            constexpr int half = lanes / 2;
+            const bool whole = (count & half) != 0;
+            if (whole) std::memcpy(to, from, half * sizeof(float));
+            copy<half>(to + (whole ? half : 0), from + (whole ? half : 0), count);
+        }
+    }
+};
 
 /// One tile's work. `rows` and `vectors` are the function's own; a vector holds `lanes` channels.
 struct PointwiseTile {
@@ -20,10 +68,7 @@ struct PointwiseTile {
     float* dst = nullptr;                  ///< `rows` pixels, dst_pixel elements apart
     std::int64_t dst_pixel = 0;
     std::int64_t channels = 0;  ///< how many of the last vector's channels there are
-    bool accumulate = false;    ///< add to what dst holds
-    bool clamped = false;       ///< keep results within [low, high]
-    float low = 0.0F;
-    float high = 0.0F;
+    TileStore how;
 };
 
 inline constexpr std::int64_t cache_line = 16;  ///< in floats
@@ -60,8 +105,8 @@ struct PointwiseBody {
         for (int r = 0; r < rows; ++r) {
             float* dst = tile.dst + r * tile.dst_pixel;
 #pragma GCC unroll 16
-            for (int v = 0; v + 1 < vectors; ++v) store<lanes>(tile, sums[r][v], dst + v * lanes, lanes);
-            store<lanes>(tile, sums[r][vectors - 1], dst + (vectors - 1) * lanes, tile.channels);
+            for (int v = 0; v + 1 < vectors; ++v) tile.how.store<lanes>(sums[r][v], dst + v * lanes, lanes);
+            tile.how.store<lanes>(sums[r][vectors - 1], dst + (vectors - 1) * lanes, tile.channels);
         }
     }
 
@@ -82,42 +127,6 @@ private:
             for (int v = 0; v < vectors; ++v) sums[r][v] += x * w[v];
         }
     }
-
-    /// Vectors go by reference: passing them by value would need their registers in the ABI.
-    template <int lanes, class V>
-    [[gnu::always_inline]] static void store(const PointwiseTile& tile, V& sum, float* dst, std::int64_t count) {
-        using Unaligned = typename VectorOf<lanes>::Unaligned;
-        Unaligned* to = reinterpret_cast<Unaligned*>(dst);  // `auto` would lose the alignment
-        if (tile.accumulate) {
-            V before = {};
-            if (count == lanes) before = *to;
-            else copy<lanes>(reinterpret_cast<float*>(&before), dst, count);
-            sum += before;
-        }
-        if (tile.clamped) {
-            const V low = V{} + tile.low;
-            const V high = V{} + tile.high;
-            sum = sum < low ? low : sum;  // NaN stays
-            sum = sum > high ? high : sum;
-        }
-        if (count == lanes) {
-            *to = sum;
-        } else {
-            const V buffer = sum;  // a copy, so that the sums themselves need no address
-            copy<lanes>(dst, reinterpret_cast<const float*>(&buffer), count);
-        }
-    }
-
-    /// `count` < lanes elements, in pieces of powers of two.
-    template <int lanes>
-    [[gnu::always_inline]] static void copy(float* to, const float* from, std::int64_t count) {
-        if constexpr (lanes > 1) {
-            constexpr int half = lanes / 2;
-            const bool whole = (count & half) != 0;
-            if (whole) std::memcpy(to, from, half * sizeof(float));
-            copy<half>(to + (whole ? half : 0), from + (whole ? half : 0), count);
-        }
-    }
 };
 
 /// What suits the registers of an instruction set: the largest tile, and the width of its vectors.
@@ -132,6 +141,41 @@ constexpr TileLimits tile_limits(Isa isa) {
         case Isa::baseline: break;
     }
     return {4, 2, 4};
+}
+
+/// Output channels [channel, channel + channels), whose weights lie together.
+struct Panel {
+    std::int64_t channel, channels;
+    int vectors;
+};
+
+/// Vectors are spread evenly over as few panels as there can be.
+inline std::vector<Panel> even_panels(std::int64_t channels, const TileLimits& limits) {
+    std::vector<Panel> panels;
+    const std::int64_t vectors = (channels + limits.lanes - 1) / limits.lanes;
+    const std::int64_t count = (vectors + limits.vectors - 1) / limits.vectors;
+    for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t begin = vectors * i / count;
+        const std::int64_t end = vectors * (i + 1) / count;
+        const std::int64_t channel = begin * limits.lanes;
+        panels.push_back({channel, std::min(end * limits.lanes, channels) - channel, static_cast<int>(end - begin)});
+    }
+    return panels;
+}
+
+/// The height of tiles that leave little over of so many pixels.
+inline std::int64_t even_rows(std::int64_t pixels, const TileLimits& limits) {
+    double best = 0;
+    std::int64_t chosen = 1;
+    for (std::int64_t rows = limits.rows; rows > limits.rows / 2; --rows) {
+        const std::int64_t tiles = (pixels + rows - 1) / rows;
+        const double used = static_cast<double>(pixels) / static_cast<double>(tiles * rows) -
+                            0.02 * static_cast<double>(limits.rows - rows);
+        if (used <= best) continue;
+        best = used;
+        chosen = rows;
+    }
+    return std::min(chosen, pixels);
 }
 
 template <Isa isa, int rows, int vectors>

@@ -82,7 +82,7 @@ std::vector<std::byte> run(Case& c, Isa isa, int threads) {
     if (c.spec.bias.rank > 0) step.operands[2] = {Space::weights, 0, static_cast<std::int64_t>(c.weights.bytes.size())};
     const Builder builder{{}, &step, pool.get()};
     REQUIRE(PointwiseConvolution::fits(builder, c.spec));
-    REQUIRE(PointwiseConvolution::takes(c.spec.epilogue) == c.spec.epilogue.count);
+    REQUIRE(TileEpilogue::takes(c.spec.epilogue) == c.spec.epilogue.count);
     const PointwiseConvolution operation(builder, c.spec, c.spec.dst, c.spec.epilogue.count, isa);
     const AlignedMemory scratch(operation.scratch_bytes());
     std::vector<std::byte> dst = c.dst.bytes;

@@ -1,0 +1,79 @@
+// Which post-ops dense convolutions of our own apply themselves, and how.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "runtime/eltwise.hpp"
+#include "runtime/epilogue.hpp"
+#include "runtime/isa.hpp"
+#include "runtime/operation.hpp"
+#include "runtime/pointwise_tile.hpp"
+#include "runtime/specs.hpp"
+
+namespace igata::runtime {
+
+/// A residual and a clamp, while storing; then activations of results in the first cache.
+class TileEpilogue {
+public:
+    /// How many leading post-ops it can be.
+    static int takes(const Epilogue& epilogue) {
+        int count = 0;
+        while (count < epilogue.count && (epilogue.ops[count].kind == PostOp::Kind::eltwise ||
+                                          (count == 0 && epilogue.ops[count].kind == PostOp::Kind::sum)))
+            ++count;
+        return count;
+    }
+
+    /// The first `count` post-ops, at most `takes(epilogue)`.
+    TileEpilogue(const Epilogue& epilogue, int count, Isa isa) {
+        for (int i = 0; i < count; ++i) take(epilogue.ops[i], isa);
+    }
+
+    const TileStore& store() const { return store_; }
+    bool activates() const { return !activations_.empty(); }
+
+    void activate(float* data, std::int64_t count) const {
+        for (const Activation& activation : activations_)
+            activation.function(data, count, activation.alpha, activation.beta);
+    }
+
+private:
+    struct Activation {
+        EltwiseFunction function;
+        float alpha, beta;
+    };
+
+    void take(const PostOp& op, Isa isa) {
+        const bool clamps = (op.eltwise == Eltwise::relu && op.alpha == 0.0F) || op.eltwise == Eltwise::clip;
+        if (op.kind == PostOp::Kind::sum) {
+            store_.accumulate = true;
+        } else if (clamps && activations_.empty() && !store_.clamped) {
+            store_.clamped = true;
+            store_.low = op.eltwise == Eltwise::clip ? op.alpha : 0.0F;
+            store_.high = op.eltwise == Eltwise::clip ? op.beta : __builtin_inff();
+        } else {
+            activations_.push_back({eltwise_function(op.eltwise, isa), op.alpha, op.beta});
+        }
+    }
+
+    TileStore store_;
+    std::vector<Activation> activations_;
+};
+
+/// A `Convolution` of our own, and passes for those post-ops that it does not apply. Only if Convolution::fits.
+template <class Convolution>
+std::unique_ptr<Operation> make_tiled(const Builder& builder, const ConvolutionSpec& spec) {
+    const int inside = TileEpilogue::takes(spec.epilogue);
+    const bool elsewhere = EpiloguePass::reads_dst(spec.epilogue, inside);
+    const MemorySpec result = elsewhere ? packed_like(spec.dst) : spec.dst;
+    auto operation = std::make_unique<Convolution>(builder, spec, result, inside);
+    EpiloguePass pass(spec.epilogue, inside, result, spec.dst);
+    if (pass.empty()) return operation;
+    return std::make_unique<WithEpilogue>(std::move(operation), std::move(pass), 3,
+                                          elsewhere ? packed_bytes(result) : 0);
+}
+
+}  // namespace igata::runtime
