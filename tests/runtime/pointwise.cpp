@@ -77,7 +77,7 @@ std::vector<std::byte> run(Case& c, Isa isa, int threads) {
     StepSpec step;
     AlignedMemory pool(c.weights.bytes.size() + c.bias.bytes.size());
     std::memcpy(pool.get(), c.weights.bytes.data(), c.weights.bytes.size());
-    std::memcpy(pool.get() + c.weights.bytes.size(), c.bias.bytes.data(), c.bias.bytes.size());
+    std::copy(c.bias.bytes.begin(), c.bias.bytes.end(), pool.get() + c.weights.bytes.size());
     step.operands[1] = {Space::weights, 0, 0};
     if (c.spec.bias.rank > 0) step.operands[2] = {Space::weights, 0, static_cast<std::int64_t>(c.weights.bytes.size())};
     const Builder builder{{}, &step, pool.get()};
