@@ -45,6 +45,7 @@ constexpr StepSpec steps[] = {
 };
 
 constexpr ProgramSpec program{steps, 2, 0, 1152};
+using ProgramKinds = Kinds<kinds_of(steps, 2)>;
 
 // The interface -----------------------------------------------------------------------------------------------------
 
@@ -69,7 +70,8 @@ constexpr igata_predictor_info info{"perceptron", 1, 2, inputs, outputs, 1, 0, 2
 
 struct perceptron_model {
     explicit perceptron_model(const igata_options& options)
-        : weights(options), program(igata::runtime::model::program, weights.data(), igata::runtime::threads_of(options)) {}
+        : weights(options), program(igata::runtime::model::program, weights.data(), igata::runtime::threads_of(options),
+                                    igata::runtime::model::ProgramKinds()) {}
 
     igata::runtime::model::Weights weights;
     igata::runtime::Program program;

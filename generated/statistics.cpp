@@ -154,6 +154,7 @@ constexpr StepSpec steps[] = {
 };
 
 constexpr ProgramSpec program{steps, 5, 1984, 0};
+using ProgramKinds = Kinds<kinds_of(steps, 5)>;
 
 // The interface -----------------------------------------------------------------------------------------------------
 
@@ -185,7 +186,8 @@ constexpr igata_predictor_info info{"statistics", 2, 3, inputs, outputs, 0, 0, 5
 
 struct statistics_model {
     explicit statistics_model(const igata_options& options)
-        : weights(options), program(igata::runtime::model::program, weights.data(), igata::runtime::threads_of(options)) {}
+        : weights(options), program(igata::runtime::model::program, weights.data(), igata::runtime::threads_of(options),
+                                    igata::runtime::model::ProgramKinds()) {}
 
     igata::runtime::model::Weights weights;
     igata::runtime::Program program;

@@ -139,6 +139,7 @@ constexpr StepSpec steps[] = {
 };
 
 constexpr ProgramSpec program{steps, 7, 20480, 2240};
+using ProgramKinds = Kinds<kinds_of(steps, 7)>;
 
 // The interface -----------------------------------------------------------------------------------------------------
 
@@ -166,7 +167,8 @@ constexpr igata_predictor_info info{"tiny_classifier", 1, 1, inputs, outputs, 1,
 
 struct tiny_classifier_model {
     explicit tiny_classifier_model(const igata_options& options)
-        : weights(options), program(igata::runtime::model::program, weights.data(), igata::runtime::threads_of(options)) {}
+        : weights(options), program(igata::runtime::model::program, weights.data(), igata::runtime::threads_of(options),
+                                    igata::runtime::model::ProgramKinds()) {}
 
     igata::runtime::model::Weights weights;
     igata::runtime::Program program;

@@ -106,11 +106,23 @@ struct PointwiseBody {
             float* dst = tile.dst + r * tile.dst_pixel;
 #pragma GCC unroll 16
             for (int v = 0; v + 1 < vectors; ++v) tile.how.store<lanes>(sums[r][v], dst + v * lanes, lanes);
-            tile.how.store<lanes>(sums[r][vectors - 1], dst + (vectors - 1) * lanes, tile.channels);
+            if (tile.channels == lanes) tile.how.store<lanes>(sums[r][vectors - 1], dst + (vectors - 1) * lanes, lanes);
         }
+        if (tile.channels < lanes) store_edge<lanes>(tile, sums);
     }
 
 private:
+    /// The last vector of every pixel, of which there are only tile.channels channels.
+    template <int lanes, class Sums>
+    [[gnu::always_inline]] static void store_edge(const PointwiseTile& tile, const Sums& sums) {
+        typename VectorOf<lanes>::Register edge[rows];
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; ++r) edge[r] = sums[r][vectors - 1];
+#pragma GCC unroll 1
+        for (int r = 0; r < rows; ++r)
+            tile.how.store<lanes>(edge[r], tile.dst + r * tile.dst_pixel + (vectors - 1) * lanes, tile.channels);
+    }
+
     /// Adds input channel k of each pixel times its weights.
     template <int lanes, class Sums>
     [[gnu::always_inline]] static void add_products(const float* const* pixels, std::int64_t k, const float* weights,

@@ -38,8 +38,9 @@ class Program {
 public:
     /// `weights` (64-byte aligned) must outlive the program, the rows of `spec` need not, except the `state` of loops.
     /// `threads`: how many OpenMP threads a run uses, 0 = as many as OpenMP would. Throws std::runtime_error with the
-    /// step's name if a primitive cannot be made.
-    Program(const ProgramSpec& spec, const std::byte* weights, int threads = 0)
+    /// step's name if a primitive cannot be made. `kinds`: of steps that there may be.
+    template <unsigned kinds = ~0U>
+    Program(const ProgramSpec& spec, const std::byte* weights, int threads = 0, Kinds<kinds> = {})
         : threads_(threads > 0 ? threads : max_threads()),
           engine_(dnnl::engine::kind::cpu, 0),
           weights_(weights),
@@ -48,17 +49,8 @@ public:
         for (int i = 0; i < spec.step_count; ++i) {
             const Builder first{engine_, &spec.steps[i], weights_};
             const Builder second{engine_, i + 1 < spec.step_count ? &spec.steps[i + 1] : nullptr, weights_};
-            if (second.step != nullptr && ConvolutionStrips::fits(first, second)) {
-                add(first, [&] {
-                    return std::make_unique<ConvolutionStrips>(
-                        first, *static_cast<const ConvolutionSpec*>(first.step->spec), second,
-                        *static_cast<const ConvolutionSpec*>(second.step->spec));
-                });
-                add(second, [] { return std::make_unique<DoneBefore>(); });
-                ++i;
-            } else {
-                add(first, [&] { return make(first); });
-            }
+            if (add_strips<kinds>(first, second)) ++i;
+            else add(first, [&] { return make<kinds>(first); });
         }
         plan_fetches();
     }
@@ -111,18 +103,41 @@ private:
         }
     }
 
+    /// Two steps at once, if they are such as run in strips.
+    template <unsigned kinds>
+    bool add_strips(const Builder& first, const Builder& second) {
+        if constexpr (Kinds<kinds>::has(StepKind::convolution)) {
+            if (second.step == nullptr || !ConvolutionStrips::fits(first, second)) return false;
+            add(first, [&] {
+                return std::make_unique<ConvolutionStrips>(
+                    first, *static_cast<const ConvolutionSpec*>(first.step->spec), second,
+                    *static_cast<const ConvolutionSpec*>(second.step->spec));
+            });
+            add(second, [] { return std::make_unique<DoneBefore>(); });
+            return true;
+        }
+        return false;
+    }
+
+    template <unsigned kinds>
     static std::unique_ptr<Operation> make(const Builder& builder) {
-        const void* spec = builder.step->spec;
         switch (builder.step->kind) {
-            case StepKind::convolution: return make_operation(builder, *static_cast<const ConvolutionSpec*>(spec));
-            case StepKind::matmul: return make_operation(builder, *static_cast<const MatMulSpec*>(spec));
-            case StepKind::pooling: return make_operation(builder, *static_cast<const PoolingSpec*>(spec));
-            case StepKind::softmax: return make_operation(builder, *static_cast<const SoftmaxSpec*>(spec));
-            case StepKind::lrn: return make_operation(builder, *static_cast<const LrnSpec*>(spec));
-            case StepKind::kernel: return make_operation(builder, *static_cast<const KernelSpec*>(spec));
-            case StepKind::loop: return make_operation(builder, *static_cast<const LoopSpec*>(spec));
+            case StepKind::convolution: return make_kind<kinds, StepKind::convolution, ConvolutionSpec>(builder);
+            case StepKind::matmul: return make_kind<kinds, StepKind::matmul, MatMulSpec>(builder);
+            case StepKind::pooling: return make_kind<kinds, StepKind::pooling, PoolingSpec>(builder);
+            case StepKind::softmax: return make_kind<kinds, StepKind::softmax, SoftmaxSpec>(builder);
+            case StepKind::lrn: return make_kind<kinds, StepKind::lrn, LrnSpec>(builder);
+            case StepKind::kernel: return make_kind<kinds, StepKind::kernel, KernelSpec>(builder);
+            case StepKind::loop: return make_kind<kinds, StepKind::loop, LoopSpec>(builder);
         }
         throw std::runtime_error("unknown kind of step");
+    }
+
+    template <unsigned kinds, StepKind kind, class Spec>
+    static std::unique_ptr<Operation> make_kind(const Builder& builder) {
+        if constexpr (Kinds<kinds>::has(kind))
+            return make_operation(builder, *static_cast<const Spec*>(builder.step->spec));
+        else throw std::runtime_error("a kind of step that the program was not made for");
     }
 
     int threads_;

@@ -203,6 +203,19 @@ struct StepSpec {
     OperandSpec operands[max_operands] = {};
 };
 
+/// A set of kinds of steps, as a type: code for other kinds is left out of a program.
+template <unsigned bits>
+struct Kinds {
+    static constexpr bool has(StepKind kind) { return (bits >> static_cast<unsigned>(kind) & 1U) != 0; }
+};
+
+/// The bits of the kinds that occur.
+constexpr unsigned kinds_of(const StepSpec* steps, int count) {
+    unsigned bits = 0;
+    for (int i = 0; i < count; ++i) bits |= 1U << static_cast<unsigned>(steps[i].kind);
+    return bits;
+}
+
 /// A whole program. `weights` is the constant pool (64-byte aligned), shared by every context.
 struct ProgramSpec {
     const StepSpec* steps = nullptr;
