@@ -62,6 +62,9 @@ inline std::unique_ptr<Operation> make_onednn_convolution(const Builder& builder
     enum Operand : int { src, weights, bias, dst };
     return make_with_epilogue(spec.epilogue, dst, spec.dst, [&](const InsideOps& ops, const MemorySpec& result) {
         const auto pd = choose_convolution(builder.engine, spec, result, ops.attr());
+        // oneDNN 2.6 gives every group the first one's part of a binary operand.
+        if (spec.groups > 1 && ops.has_operands() && onednn::is_gemm(onednn::implementation(pd)))
+            throw dnnl::error(dnnl_unimplemented, "binary post-ops of groups");
         auto operation =
             std::make_unique<PrimitiveOperation>(builder, dnnl::convolution_forward(pd), pd.scratchpad_desc());
         operation->add(DNNL_ARG_SRC, src, onednn::memory_desc(spec.src), pd.src_desc());

@@ -224,6 +224,7 @@ public:
     PrimitiveOperation::Use dst_use() const {
         return sum_ ? PrimitiveOperation::Use::update : PrimitiveOperation::Use::write;
     }
+    bool has_operands() const { return !operands_.empty(); }
     void add_operands(PrimitiveOperation& operation) const {
         for (const Operand& operand : operands_)
             operation.add(operand.argument, operand.index, operand.desc, operand.desc);

@@ -25,9 +25,14 @@ inline std::string implementation(const dnnl::primitive& primitive) {
     return implementation(primitive.get_primitive_desc());
 }
 
+/// Unfolding the source and multiplying: `gemm:jit`, `x64:gemm:jit`, but not `brgemm:avx512_core`.
+inline bool is_gemm(const std::string& implementation) {
+    return (':' + implementation).find(":gemm") != std::string::npos;
+}
+
 /// A fallback of oneDNN that is worth avoiding.
 inline bool is_slow(const std::string& implementation) {
-    return implementation.find("ref") != std::string::npos || implementation.compare(0, 4, "gemm") == 0;
+    return implementation.find("ref") != std::string::npos || is_gemm(implementation);
 }
 
 inline dnnl::memory::data_type data_type(DataType dtype) {

@@ -16,7 +16,6 @@
 
 #include "runtime/convolution.hpp"
 #include "runtime/convolution_strips.hpp"
-#include "runtime/kernels.hpp"
 #include "runtime/loop.hpp"
 #include "runtime/lrn.hpp"
 #include "runtime/matmul.hpp"
@@ -127,10 +126,14 @@ private:
             case StepKind::pooling: return make_kind<kinds, StepKind::pooling, PoolingSpec>(builder);
             case StepKind::softmax: return make_kind<kinds, StepKind::softmax, SoftmaxSpec>(builder);
             case StepKind::lrn: return make_kind<kinds, StepKind::lrn, LrnSpec>(builder);
-            case StepKind::kernel: return make_kind<kinds, StepKind::kernel, KernelSpec>(builder);
+            case StepKind::kernel: return make_kernel(builder, *static_cast<const KernelSpec*>(builder.step->spec));
             case StepKind::loop: return make_kind<kinds, StepKind::loop, LoopSpec>(builder);
         }
         throw std::runtime_error("unknown kind of step");
+    }
+
+    static std::unique_ptr<Operation> make_kernel(const Builder& builder, const KernelSpec& spec) {
+        return spec.make(builder, spec);
     }
 
     template <unsigned kinds, StepKind kind, class Spec>

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace igata::runtime {
 
@@ -138,45 +139,21 @@ struct LrnSpec {
     float alpha = 1e-4F, beta = 0.75F, bias = 1.0F;
 };
 
-/// Hand-written runtime code for what is neither a primitive nor a loop, defined in runtime/kernels.hpp. Operands may
-/// have any strides and element types unless said otherwise; the last one listed is written.
-enum class Kernel : std::uint8_t {
-    /// Operands: data, indices (i32 or i64), dst. ints: {axis}. dst.dims = data.dims with dims[axis] replaced by all of
-    /// indices.dims. In the gathers a negative index counts from the end; one out of range is clamped.
-    gather,
-    /// Operands: data, indices (i32 or i64), dst. ints: {axis}. dst[i...] = data[i... with i[axis] = indices[i...]];
-    /// dst.dims = indices.dims.
-    gather_elements,
-    /// Operands: data, indices (i64), dst. ints: {batch_dims}. The last dim of indices holds k coordinates:
-    /// dst.dims = indices.dims without the last + data.dims[batch_dims + k:].
-    gather_nd,
-    /// Operands: src, dst (i64). ints: {axis, 1 = maximum or 0 = minimum, 1 = the last index among equals or 0 = the
-    /// first}.
-    /// dst.dims = src.dims with 1 at axis.
-    arg_extremum,
-    /// `pool` of the maximum with a third operand after dst: for each result the i64 place of its source element (the
-    /// first
-    /// one of equals) in the row-major flattened src; with ints[17] = 1 the spatial axes are flattened column-major
-    /// (ONNX's storage_order). A NaN never wins.
-    pool_with_indices,
-    /// Operands: src, dst, both [n, c, spatial...], any strides and any numeric type. ints: [0] algorithm (Pooling as a
-    /// number, or 3 for the Lp norm (sum |x|^p)^(1/p)), [1] number of spatial axes; then three each (unused ones are
-    /// neutral) of [2]
-    /// kernel, [5] strides, [8] dilations, [11] pads_begin, [14] pads_end. floats: [0] p of the Lp norm. A window is
-    /// clipped to the
-    /// image; an average that includes padding divides by the window's positions inside the padded image (a
-    /// window may overhang pads_end where dst was rounded up), one that excludes it by those inside the image. A
-    /// maximum
-    /// over nothing is the type's lowest value.
-    pool,
-    /// Operands: src, dst (equal dims and types). ints: {axis, exclusive, reverse} as in ONNX CumSum.
-    cumulative_sum,
-};
+class Operation;
+struct Builder;
+struct KernelSpec;
 
+/// Makes a kernel's step ready. Throws std::runtime_error.
+using MakeKernel = std::unique_ptr<Operation> (*)(const Builder&, const KernelSpec&);
+
+/// Hand-written runtime code for what is neither a primitive nor a loop: kernel `name` is defined, and its operands,
+/// `ints` and `floats` are described, in runtime/kernels/<name>.hpp. Operands may have any strides and element types
+/// unless said otherwise there; an absent one has rank 0 and an undefined type.
 struct KernelSpec {
-    Kernel kernel = Kernel::gather;
+    const char* name = "";
+    MakeKernel make = nullptr;  ///< make_<name>; null in the compiler
     int operand_count = 0;
-    MemorySpec operands[6] = {};
+    MemorySpec operands[max_operands] = {};
     std::int64_t ints[24] = {};
     float floats[4] = {};
 };

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "compiler/diagnostics.hpp"
+#include "compiler/driver/kernel_table.hpp"
 #include "compiler/ir/interpret.hpp"
 #include "runtime/program.hpp"
 
@@ -104,7 +105,8 @@ struct PlanEngine::Impl {
 
     /// Fills `steps` and `loops`; what it returns is valid until they change.
     runtime::ProgramSpec rows() {
-        for (const Step& step : plan.steps) {
+        for (Step& step : plan.steps) {
+            if (auto* kernel = std::get_if<runtime::KernelSpec>(&step.spec)) kernel->make = kernel_maker(kernel->name);
             runtime::StepSpec row = step_spec(plan, step);
             std::visit([&](const auto& spec) { row.spec = spec_address(spec); }, step.spec);
             steps.push_back(row);

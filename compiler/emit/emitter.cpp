@@ -80,6 +80,9 @@ std::string predictor_cpp(const Plan& plan, const EmitOptions& options, Slots sl
     const bool in_file = options.weights == EmitOptions::Weights::file;
     std::vector<std::string> roots = {"runtime/program.hpp", "runtime/loop_arithmetic.hpp", "runtime/predictor_calls.hpp"};
     if (in_file) roots.emplace_back("runtime/predictor_weights.hpp");
+    for (const Step& step : plan.steps)
+        if (const auto* kernel = std::get_if<runtime::KernelSpec>(&step.spec))
+            roots.push_back(fmt::format("runtime/kernels/{}.hpp", kernel->name));
     Amalgamation runtime = amalgamate(roots, {"cstddef", "cstdint"});
     StepsText steps = steps_text(plan);
     slots.insert(slots.end(), {{"includes", std::move(runtime.includes)},

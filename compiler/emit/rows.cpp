@@ -61,14 +61,6 @@ std::string_view name_of(Pooling p) {
     return names[static_cast<std::size_t>(p)];
 }
 
-std::string_view name_of(Kernel k) {
-    static constexpr std::string_view names[] = {"gather",            "gather_elements", "gather_nd",     "arg_extremum",
-                                                 "pool_with_indices", "pool",            "cumulative_sum"};
-    const auto i = static_cast<std::size_t>(k);
-    if (i >= std::size(names)) throw std::logic_error("a kernel that rows.cpp does not know");
-    return names[i];
-}
-
 std::string_view name_of(Space space) {
     static constexpr std::string_view names[] = {"none", "arena", "weights", "input", "output"};
     return names[static_cast<std::size_t>(space)];
@@ -157,7 +149,8 @@ struct SpecRow {
         std::string floats;
         for (const float value : s.floats) floats += (floats.empty() ? "" : ", ") + float_literal(static_cast<double>(value), true);
         return {"KernelSpec",
-                {{"kernel", fmt::format("Kernel::{}", name_of(s.kernel))},
+                {{"name", fmt::format("\"{}\"", s.name)},
+                 {"make", fmt::format("make_{}", s.name)},
                  {"operand_count", std::to_string(s.operand_count)},
                  {"operands", "{" + operands + "}"},
                  {"ints", array<std::int64_t>(s.ints, std::size(s.ints), 0)},

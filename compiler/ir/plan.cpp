@@ -114,6 +114,15 @@ private:
 
 runtime::MemorySpec operand_spec(const Step& step, std::size_t i) { return std::visit(OperandSpecs{i}, step.spec); }
 
+std::span<const char* const> kernel_names() {
+    static constexpr const char* names[] = {
+#define IGATA_KERNEL(name) #name,
+#include "compiler/ir/kernels.inc"
+#undef IGATA_KERNEL
+    };
+    return names;
+}
+
 std::string_view kind_of(const Step& step) {
     static constexpr std::array<std::string_view, 7> names{"convolution", "matmul", "pooling", "softmax",
                                                            "lrn",         "kernel", "loop"};

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -117,6 +118,8 @@ struct Plan {
     const Buffer& buffer(BufferId id) const { return buffers.at(static_cast<std::size_t>(id)); }
 };
 
+/// The kernels that the runtime has: the stems of the files in runtime/kernels.
+std::span<const char* const> kernel_names();
 /// The kind's name in the text form: `convolution`, `loop`, ...
 std::string_view kind_of(const Step& step);
 /// Type, dims and strides of operand i, as the spec has them; a loop's have the loop's extents as dims (1 where the

@@ -20,8 +20,6 @@ inline constexpr std::array<std::string_view, 18> eltwise_names{
 inline constexpr std::array<std::string_view, 6> binary_names{"add", "sub", "mul", "div", "min", "max"};
 inline constexpr std::array<std::string_view, 3> pooling_names{"max", "average_include_padding",
                                                                "average_exclude_padding"};
-inline constexpr std::array<std::string_view, 7> kernel_names{
-    "gather", "gather_elements", "gather_nd", "arg_extremum", "pool_with_indices", "pool", "cumulative_sum"};
 inline constexpr std::array<std::string_view, 4> reduce_names{"sum", "product", "minimum", "maximum"};
 
 inline std::string_view channels_last_tag(std::size_t rank) {
@@ -92,7 +90,7 @@ struct Fields {
     }
     template <class Io>
     static void visit(Io& io, runtime::KernelSpec& s) {
-        io.choice(s.kernel, kernel_names, "a kernel");
+        io.kernel_name(s.name);
         io.kernel_operands(s);
         io.integers("ints=", s.ints, static_cast<int>(std::size(s.ints)), 0);
         io.reals("floats=", s.floats, static_cast<int>(std::size(s.floats)));

@@ -85,8 +85,19 @@ public:
     void choice(Enum& value, Names names, std::string_view what) {
         value = static_cast<Enum>(find_name(names, what));
     }
+    void kernel_name(const char*& name) {
+        const std::string word = scanner_.name("a kernel");
+        for (const char* known : kernel_names())
+            if (word == known) return void(name = known);
+        scanner_.fail(fmt::format("there is no kernel '{}'", word));
+    }
     void kernel_operands(runtime::KernelSpec& spec) {
         while (spec.operand_count < static_cast<int>(std::size(spec.operands))) {
+            if (scanner_.accept("none")) {
+                step_.operands.emplace_back();
+                ++spec.operand_count;
+                continue;
+            }
             const bool written = scanner_.accept(">");
             if (!written && !peek_buffer()) return;
             spec.operands[spec.operand_count++] = place(written);

@@ -63,9 +63,17 @@ public:
     void choice(Enum value, Names names, std::string_view) {
         add(names[static_cast<std::size_t>(value)]);
     }
+    void kernel_name(std::string_view name) { add(name); }
     void kernel_operands(const runtime::KernelSpec& spec) {
-        for (int i = 0; i < spec.operand_count; ++i)
-            operand(step_.operands.at(next_).written ? ">" : "", spec.operands[i]);
+        for (int i = 0; i < spec.operand_count; ++i) {
+            const StepOperand& next = step_.operands.at(next_);
+            if (next.buffer != no_buffer) {
+                operand(next.written ? ">" : "", spec.operands[i]);
+            } else {
+                add("none");
+                ++next_;
+            }
+        }
     }
     void epilogue(const runtime::Epilogue& epilogue) {
         if (epilogue.count == 0) return;

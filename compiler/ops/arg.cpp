@@ -55,7 +55,7 @@ void lower_arg(LowerContext& c) {
     View out = c.output(0);
     if (c.node().attrs.get_int("keepdims", 1) == 0) out = with_axis(std::move(out), axis);
     const std::int64_t last = c.node().attrs.get_int("select_last_index", 0) != 0 ? 1 : 0;
-    add_kernel(c, runtime::Kernel::arg_extremum, {as_dim(axis), c.node().op == "ArgMax" ? 1 : 0, last}, {source, out});
+    add_kernel(c, "arg_extremum", {as_dim(axis), c.node().op == "ArgMax" ? 1 : 0, last}, {source, out});
 }
 
 OpDef arg_op(std::string name) {
@@ -117,7 +117,7 @@ OpDef cumulative_op() {
     op.eval = eval_cumulative;
     op.lower = [](LowerContext& c) {
         const Attrs& attrs = c.node().attrs;
-        add_kernel(c, runtime::Kernel::cumulative_sum,
+        add_kernel(c, "cumulative_sum",
                    {as_dim(cumulative_axis(c)), attrs.get_int("exclusive", 0), attrs.get_int("reverse", 0)},
                    {c.input(0), c.output(0)});
     };

@@ -76,7 +76,7 @@ void lower_gather(LowerContext& c) {
     const std::size_t axis = axis_of(c.node(), data.dims.size());
     if (const Tensor* indices = c.graph().constant(c.node().inputs[1]))
         if (const auto view = gather_view(data, axis, *indices, c.node())) return c.set_output(0, *view);
-    add_kernel(c, runtime::Kernel::gather, {as_dim(axis)}, {data, c.input(1), c.output(0)});
+    add_kernel(c, "gather", {as_dim(axis)}, {data, c.input(1), c.output(0)});
 }
 
 OpDef gather_op() {
@@ -129,7 +129,7 @@ OpDef gather_elements_op() {
     op.eval = eval_gather_elements;
     op.lower = [](LowerContext& c) {
         const std::size_t axis = axis_of(c.node(), input_dims(c, 0).size());
-        add_kernel(c, runtime::Kernel::gather_elements, {as_dim(axis)}, {c.input(0), c.input(1), c.output(0)});
+        add_kernel(c, "gather_elements", {as_dim(axis)}, {c.input(0), c.input(1), c.output(0)});
     };
     return op;
 }
@@ -185,7 +185,7 @@ OpDef gather_nd_op() {
     op.eval = eval_gather_nd;
     op.lower = [](LowerContext& c) {
         const std::int64_t batch = c.node().attrs.get_int("batch_dims", 0);
-        add_kernel(c, runtime::Kernel::gather_nd, {batch}, {c.input(0), c.input(1), c.output(0)});
+        add_kernel(c, "gather_nd", {batch}, {c.input(0), c.input(1), c.output(0)});
     };
     return op;
 }

@@ -1,7 +1,11 @@
 // What several operators' `lower` share.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "compiler/ir/view.hpp"
@@ -9,15 +13,22 @@
 
 namespace igata {
 
-/// Appends a kernel call; the operands are as documented at runtime::Kernel, the last one is written.
-inline void add_kernel(LowerContext& context, runtime::Kernel kernel, const std::vector<std::int64_t>& ints,
-                       const std::vector<View>& operands) {
+/// Appends a call of the kernel in runtime/kernels/<name>.hpp; the operands are as documented there (an invalid View:
+/// absent). The last one is written unless `written` says otherwise.
+inline void add_kernel(LowerContext& context, std::string_view name, const std::vector<std::int64_t>& ints,
+                       const std::vector<View>& operands, const std::vector<std::size_t>& written = {},
+                       const std::vector<float>& floats = {}) {
     runtime::KernelSpec spec;
-    spec.kernel = kernel;
+    const auto known = kernel_names();
+    const auto found = std::find(known.begin(), known.end(), name);
+    if (found == known.end()) throw std::logic_error("there is no kernel " + std::string(name));
+    spec.name = *found;
     spec.operand_count = static_cast<int>(operands.size());
-    for (std::size_t i = 0; i < operands.size(); ++i) spec.operands[i] = memory_spec(operands[i]);
-    for (std::size_t i = 0; i < ints.size(); ++i) spec.ints[i] = ints[i];
-    context.add(spec, operands);
+    for (std::size_t i = 0; i < operands.size(); ++i)
+        if (operands[i].valid()) spec.operands[i] = memory_spec(operands[i]);
+    std::copy(ints.begin(), ints.end(), spec.ints);
+    std::copy(floats.begin(), floats.end(), spec.floats);
+    context.add(spec, operands, written);
 }
 
 /// The i64 constants 0, 1, 2, ... along `axis`, repeated to `dims`.

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "compiler/ops/lowering.hpp"
 #include "compiler/ops/op.hpp"
 #include "compiler/ops/rules/fold_pad.hpp"
 #include "compiler/ops/widen.hpp"
@@ -181,7 +182,7 @@ void eval_global_lp(EvalContext& ctx) {
     pool_images(ctx, [&]<class T>(std::span<const T> image) { return lp_norm<T>(image, norm_order(ctx.attrs())); });
 }
 
-constexpr std::int64_t lp_norm_kernel = 3;  ///< beyond runtime::Pooling, for Kernel::pool
+constexpr std::int64_t lp_norm_kernel = 3;  ///< beyond runtime::Pooling, for the kernel `pool`
 
 /// What oneDNN pools by itself; it has no notion of windows that overhang the padding, and divides by the kernel's
 /// size.
@@ -229,23 +230,20 @@ void lower_to_kernel(LowerContext& ctx, std::int64_t algorithm, const Window& wi
     std::vector<View> operands{pooled_source(ctx, order), ctx.output_in_order(0, order)};
     const bool indexed = ctx.node().output(1) != no_value;
     if (indexed) operands.push_back(ctx.output_in_order(1, order));
-    runtime::KernelSpec spec;
-    spec.kernel = indexed ? runtime::Kernel::pool_with_indices : runtime::Kernel::pool;
-    spec.operand_count = static_cast<int>(operands.size());
-    for (std::size_t i = 0; i < operands.size(); ++i) spec.operands[i] = memory_spec(operands[i]);
-    spec.ints[0] = algorithm;
-    spec.ints[1] = static_cast<std::int64_t>(window.rank());
+    std::vector<std::int64_t> ints(18, 0);
+    ints[0] = algorithm;
+    ints[1] = static_cast<std::int64_t>(window.rank());
     for (std::size_t i = 0; i < runtime::max_spatial; ++i) {
         const bool used = i < window.rank();
-        spec.ints[2 + i] = used ? window.kernel[i] : 1;
-        spec.ints[5 + i] = used ? window.strides[i] : 1;
-        spec.ints[8 + i] = used ? window.dilations[i] : 1;
-        spec.ints[11 + i] = used ? window.pads_begin[i] : 0;
-        spec.ints[14 + i] = used ? window.pads_end[i] : 0;
+        ints[2 + i] = used ? window.kernel[i] : 1;
+        ints[5 + i] = used ? window.strides[i] : 1;
+        ints[8 + i] = used ? window.dilations[i] : 1;
+        ints[11 + i] = used ? window.pads_begin[i] : 0;
+        ints[14 + i] = used ? window.pads_end[i] : 0;
     }
-    spec.ints[17] = ctx.node().attrs.get_int("storage_order", 0);
-    spec.floats[0] = static_cast<float>(norm_order(ctx.node().attrs));
-    ctx.add(spec, operands, indexed ? std::vector<std::size_t>{1, 2} : std::vector<std::size_t>{1});
+    ints[17] = ctx.node().attrs.get_int("storage_order", 0);
+    add_kernel(ctx, "pool", ints, operands, indexed ? std::vector<std::size_t>{1, 2} : std::vector<std::size_t>{1},
+               {static_cast<float>(norm_order(ctx.node().attrs))});
 }
 
 void lower_pool(LowerContext& ctx, runtime::Pooling algorithm) {

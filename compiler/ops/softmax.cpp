@@ -152,7 +152,7 @@ void lower_hardmax(LowerContext& c) {
     Dims kept = x.dims;
     kept[axis] = 1;
     const View largest = c.temporary(DataType::i64, kept);
-    add_kernel(c, runtime::Kernel::arg_extremum, {as_dim(axis), 1, 0}, {x, largest});
+    add_kernel(c, "arg_extremum", {as_dim(axis), 1, 0}, {x, largest});
     c.add_map(expr::cast(x.dtype, expr::parse("x0 == x1")), {largest, positions(c, x.dims, axis)}, out);
 }
 

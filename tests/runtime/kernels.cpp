@@ -1,5 +1,10 @@
 #include <doctest/doctest.h>
 
+#include "runtime/kernels/arg_extremum.hpp"
+#include "runtime/kernels/cumulative_sum.hpp"
+#include "runtime/kernels/gather.hpp"
+#include "runtime/kernels/gather_elements.hpp"
+#include "runtime/kernels/gather_nd.hpp"
 #include "tests/runtime/single_step.hpp"
 
 namespace igata::runtime::test {
@@ -15,9 +20,9 @@ Operand operand_of(DataType dtype, const std::vector<std::int64_t>& dims, const 
 
 /// Runs a kernel over its operands; the last one is written.
 template <class T>
-std::vector<T> run_kernel(Kernel kernel, std::vector<Operand*> operands, const std::vector<std::int64_t>& ints) {
+std::vector<T> run_kernel(MakeKernel make, std::vector<Operand*> operands, const std::vector<std::int64_t>& ints) {
     KernelSpec spec;
-    spec.kernel = kernel;
+    spec.make = make;
     for (Operand* operand : operands) spec.operands[spec.operand_count++] = operand->spec;
     std::copy(ints.begin(), ints.end(), spec.ints);
     operands.back()->written = true;
@@ -33,16 +38,16 @@ TEST_CASE("gather takes slices of any type at any axis") {
     Operand data = operand_of<std::int16_t>(DataType::i16, {2, 3}, {0, 1, 2, 10, 11, 12});
     Operand indices = operand_of<std::int64_t>(DataType::i64, {2, 2}, {2, 0, -1, 1});
     Operand dst = make_operand(layout(DataType::i16, {2, 2, 2}));
-    CHECK(run_kernel<std::int16_t>(Kernel::gather, {&data, &indices, &dst}, {1}) ==
+    CHECK(run_kernel<std::int16_t>(make_gather, {&data, &indices, &dst}, {1}) ==
           std::vector<std::int16_t>{2, 0, 2, 1, 12, 10, 12, 11});
 
     Operand row = operand_of<std::int32_t>(DataType::i32, {1}, {-2});
     Operand dst_row = make_operand(layout(DataType::i16, {1, 3}));
-    CHECK(run_kernel<std::int16_t>(Kernel::gather, {&data, &row, &dst_row}, {0}) == std::vector<std::int16_t>{0, 1, 2});
+    CHECK(run_kernel<std::int16_t>(make_gather, {&data, &row, &dst_row}, {0}) == std::vector<std::int16_t>{0, 1, 2});
 
     Operand scalar = operand_of<std::int64_t>(DataType::i64, {}, {7});
     Operand dst_scalar = make_operand(layout(DataType::i16, {2}));
-    CHECK(run_kernel<std::int16_t>(Kernel::gather, {&data, &scalar, &dst_scalar}, {1}) ==
+    CHECK(run_kernel<std::int16_t>(make_gather, {&data, &scalar, &dst_scalar}, {1}) ==
           std::vector<std::int16_t>{2, 12});
 }
 
@@ -51,41 +56,41 @@ TEST_CASE("gather reads strided data and writes strided results") {
     for_each_index(data.spec, [&](const std::int64_t* i) { data.at(i) = static_cast<float>(10 * i[0] + i[1]); });
     Operand indices = operand_of<std::int64_t>(DataType::i64, {2}, {2, 1});
     Operand dst = make_operand(layout(DataType::f32, {2, 2}, {1, 0}, 1));
-    CHECK(run_kernel<float>(Kernel::gather, {&data, &indices, &dst}, {1}) == std::vector<float>{2, 1, 12, 11});
+    CHECK(run_kernel<float>(make_gather, {&data, &indices, &dst}, {1}) == std::vector<float>{2, 1, 12, 11});
 }
 
 TEST_CASE("gather_elements and gather_nd") {
     Operand data = operand_of<std::int64_t>(DataType::i64, {2, 2}, {1, 2, 3, 4});
     Operand indices = operand_of<std::int64_t>(DataType::i64, {2, 2}, {0, 0, 1, -2});
     Operand dst = make_operand(layout(DataType::i64, {2, 2}));
-    CHECK(run_kernel<std::int64_t>(Kernel::gather_elements, {&data, &indices, &dst}, {1}) ==
+    CHECK(run_kernel<std::int64_t>(make_gather_elements, {&data, &indices, &dst}, {1}) ==
           std::vector<std::int64_t>{1, 1, 4, 3});
-    CHECK(run_kernel<std::int64_t>(Kernel::gather_elements, {&data, &indices, &dst}, {0}) ==
+    CHECK(run_kernel<std::int64_t>(make_gather_elements, {&data, &indices, &dst}, {0}) ==
           std::vector<std::int64_t>{1, 2, 3, 2});
 
     Operand points = operand_of<std::int64_t>(DataType::i64, {2, 2}, {0, 0, 1, 1});
     Operand dst_points = make_operand(layout(DataType::i64, {2}));
-    CHECK(run_kernel<std::int64_t>(Kernel::gather_nd, {&data, &points, &dst_points}, {0}) ==
+    CHECK(run_kernel<std::int64_t>(make_gather_nd, {&data, &points, &dst_points}, {0}) ==
           std::vector<std::int64_t>{1, 4});
 
     Operand rows = operand_of<std::int64_t>(DataType::i64, {2, 1}, {1, 0});
-    CHECK(run_kernel<std::int64_t>(Kernel::gather_nd, {&data, &rows, &dst}, {0}) ==
+    CHECK(run_kernel<std::int64_t>(make_gather_nd, {&data, &rows, &dst}, {0}) ==
           std::vector<std::int64_t>{3, 4, 1, 2});
 
     Operand cube = operand_of<std::int64_t>(DataType::i64, {2, 2, 2}, {0, 1, 2, 3, 4, 5, 6, 7});
     Operand batched = operand_of<std::int64_t>(DataType::i64, {2, 1}, {1, 0});
-    CHECK(run_kernel<std::int64_t>(Kernel::gather_nd, {&cube, &batched, &dst}, {1}) ==
+    CHECK(run_kernel<std::int64_t>(make_gather_nd, {&cube, &batched, &dst}, {1}) ==
           std::vector<std::int64_t>{2, 3, 4, 5});
 }
 
 TEST_CASE("arg_extremum finds the first or the last of equals") {
     Operand src = operand_of<float>(DataType::f32, {2, 4}, {1, 5, 5, 0, -1, -1, -2, -2});
     Operand dst = make_operand(layout(DataType::i64, {2, 1}));
-    CHECK(run_kernel<std::int64_t>(Kernel::arg_extremum, {&src, &dst}, {1, 1, 0}) == std::vector<std::int64_t>{1, 0});
-    CHECK(run_kernel<std::int64_t>(Kernel::arg_extremum, {&src, &dst}, {1, 1, 1}) == std::vector<std::int64_t>{2, 1});
-    CHECK(run_kernel<std::int64_t>(Kernel::arg_extremum, {&src, &dst}, {1, 0, 0}) == std::vector<std::int64_t>{3, 2});
+    CHECK(run_kernel<std::int64_t>(make_arg_extremum, {&src, &dst}, {1, 1, 0}) == std::vector<std::int64_t>{1, 0});
+    CHECK(run_kernel<std::int64_t>(make_arg_extremum, {&src, &dst}, {1, 1, 1}) == std::vector<std::int64_t>{2, 1});
+    CHECK(run_kernel<std::int64_t>(make_arg_extremum, {&src, &dst}, {1, 0, 0}) == std::vector<std::int64_t>{3, 2});
     Operand columns = make_operand(layout(DataType::i64, {1, 4}));
-    CHECK(run_kernel<std::int64_t>(Kernel::arg_extremum, {&src, &columns}, {0, 0, 1}) ==
+    CHECK(run_kernel<std::int64_t>(make_arg_extremum, {&src, &columns}, {0, 0, 1}) ==
           std::vector<std::int64_t>{1, 1, 1, 1});
 }
 
@@ -93,11 +98,11 @@ TEST_CASE("cumulative_sum in every mode") {
     Operand src = operand_of<std::int32_t>(DataType::i32, {2, 3}, {1, 2, 3, 4, 5, 6});
     Operand dst = make_operand(layout(DataType::i32, {2, 3}));
     using Ints = std::vector<std::int32_t>;
-    CHECK(run_kernel<std::int32_t>(Kernel::cumulative_sum, {&src, &dst}, {1, 0, 0}) == Ints{1, 3, 6, 4, 9, 15});
-    CHECK(run_kernel<std::int32_t>(Kernel::cumulative_sum, {&src, &dst}, {1, 1, 0}) == Ints{0, 1, 3, 0, 4, 9});
-    CHECK(run_kernel<std::int32_t>(Kernel::cumulative_sum, {&src, &dst}, {1, 0, 1}) == Ints{6, 5, 3, 15, 11, 6});
-    CHECK(run_kernel<std::int32_t>(Kernel::cumulative_sum, {&src, &dst}, {1, 1, 1}) == Ints{5, 3, 0, 11, 6, 0});
-    CHECK(run_kernel<std::int32_t>(Kernel::cumulative_sum, {&src, &dst}, {0, 0, 0}) == Ints{1, 2, 3, 5, 7, 9});
+    CHECK(run_kernel<std::int32_t>(make_cumulative_sum, {&src, &dst}, {1, 0, 0}) == Ints{1, 3, 6, 4, 9, 15});
+    CHECK(run_kernel<std::int32_t>(make_cumulative_sum, {&src, &dst}, {1, 1, 0}) == Ints{0, 1, 3, 0, 4, 9});
+    CHECK(run_kernel<std::int32_t>(make_cumulative_sum, {&src, &dst}, {1, 0, 1}) == Ints{6, 5, 3, 15, 11, 6});
+    CHECK(run_kernel<std::int32_t>(make_cumulative_sum, {&src, &dst}, {1, 1, 1}) == Ints{5, 3, 0, 11, 6, 0});
+    CHECK(run_kernel<std::int32_t>(make_cumulative_sum, {&src, &dst}, {0, 0, 0}) == Ints{1, 2, 3, 5, 7, 9});
 }
 
 TEST_CASE("16-bit floats convert exactly and round to nearest even") {

@@ -3,6 +3,7 @@
 #include <functional>
 #include <limits>
 
+#include "runtime/kernels/pool.hpp"
 #include "tests/runtime/single_step.hpp"
 
 namespace igata::runtime::test {
@@ -69,9 +70,9 @@ Expected reference_pooling(const PoolingSpec& s, const std::function<double(cons
     return {sum / static_cast<double>(s.algorithm == Pooling::average_include_padding ? padded : inside), place};
 }
 
-KernelSpec kernel_spec(const PoolingSpec& s, Kernel kernel, const std::vector<MemorySpec>& operands) {
+KernelSpec kernel_spec(const PoolingSpec& s, const std::vector<MemorySpec>& operands) {
     KernelSpec k;
-    k.kernel = kernel;
+    k.make = make_pool;
     k.operand_count = static_cast<int>(operands.size());
     std::copy(operands.begin(), operands.end(), k.operands);
     k.ints[0] = static_cast<std::int64_t>(s.algorithm);
@@ -94,7 +95,7 @@ TEST_CASE("pooling equals its definition") {
         Operand src = random_operand(random, spec.src);
         Operand dst = make_operand(spec.dst);
         dst.written = true;
-        const KernelSpec kernel = kernel_spec(spec, Kernel::pool, {spec.src, spec.dst});
+        const KernelSpec kernel = kernel_spec(spec, {spec.src, spec.dst});
         SingleStep step(as_kernel ? StepKind::kernel : StepKind::pooling,
                         as_kernel ? static_cast<const void*>(&kernel) : static_cast<const void*>(&spec), {&src, &dst});
         step.run();
@@ -117,7 +118,7 @@ TEST_CASE("pooling with indices finds the first maximum, for integers as well") 
         spec.src.dtype = spec.dst.dtype = DataType::i8;
         MemorySpec places = spec.dst;
         places.dtype = DataType::i64;
-        const KernelSpec kernel = kernel_spec(spec, Kernel::pool_with_indices, {spec.src, spec.dst, places});
+        const KernelSpec kernel = kernel_spec(spec, {spec.src, spec.dst, places});
         Operand src = make_operand(spec.src);
         for (std::byte& b : src.bytes) b = static_cast<std::byte>(pick(random, 0, 5) - 3);  // many equals
         Operand dst = make_operand(spec.dst);
@@ -147,7 +148,7 @@ TEST_CASE("an Lp pool is the norm of its window") {
     spec.kernel[0] = 2;
     spec.src = layout(DataType::f32, {1, 1, 3});
     spec.dst = layout(DataType::f32, {1, 1, 2});
-    KernelSpec kernel = kernel_spec(spec, Kernel::pool, {spec.src, spec.dst});
+    KernelSpec kernel = kernel_spec(spec, {spec.src, spec.dst});
     kernel.ints[0] = 3;
     kernel.floats[0] = 2.0F;
     Operand src = make_operand(spec.src);

@@ -8,6 +8,7 @@
 #include <random>
 #include <vector>
 
+#include "runtime/kernel.hpp"
 #include "runtime/program.hpp"
 
 namespace igata::runtime::test {
