@@ -69,27 +69,26 @@ struct DepthwiseStrip {
                 *reinterpret_cast<Unaligned*>(values + (p * vectors + v) * lanes) = results[p][v];
     }
 
-    /// `vectors` * `lanes` channels from `c` of some columns of every row. The first `known` channels are those of the
-    /// tile before, which has added them up.
+    /// Activates `values`, `vectors` * `lanes` channels from `c` of `pixels` columns of every row, stores the first
+    /// `count` columns and adds them up. The first `known` channels are those of the tile before, which has added them
+    /// up.
     template <int lanes, int pixels, int vectors>
-    [[gnu::always_inline]] static void tiles(const ImageShape& s, const DepthwisePart& part, const Row* rows,
-                                             const Columns& columns, std::int64_t c, std::int64_t known) {
+    [[gnu::always_inline]] static void finish(const ImageShape& s, const DepthwisePart& part, float* values,
+                                              std::int64_t column, std::int64_t count, std::int64_t c,
+                                              std::int64_t known) {
         using V = typename VectorOf<lanes>::Register;
         using Unaligned = typename VectorOf<lanes>::Unaligned;
         constexpr int size = pixels * vectors * lanes;
-        alignas(64) float values[most_rows * size];
         const std::int64_t row_count = part.row_end - part.row_begin;
-        for (std::int64_t r = 0; r < row_count; ++r)
-            tile<lanes, pixels, vectors>(s, rows[r], columns, part.bias, c, values + r * size);
         for (std::size_t i = 0; i < part.activation_count; ++i) {
             const DepthwiseActivation& activation = part.activations[i];
             activation.function(values, row_count * size, activation.alpha, activation.beta);
         }
         V sums[vectors] = {};
-        const float* from = values;
         for (std::int64_t r = 0; r < row_count; ++r) {
-            float* dst = part.dst + (part.row_begin + r) * s.dst_row + columns.first * s.dst_pixel + c;
-            for (int p = 0; p < pixels; ++p, dst += s.dst_pixel) {
+            const float* from = values + r * size;
+            float* dst = part.dst + (part.row_begin + r) * s.dst_row + column * s.dst_pixel + c;
+            for (std::int64_t p = 0; p < count; ++p, dst += s.dst_pixel) {
                 for (int v = 0; v < vectors; ++v, from += lanes) {
                     const V result = *reinterpret_cast<const Unaligned*>(from);
                     *reinterpret_cast<Unaligned*>(dst + v * lanes) = result;
@@ -106,6 +105,91 @@ struct DepthwiseStrip {
                 for (std::int64_t i = known; i < lanes; ++i) total[i] += sums[v][i];
             }
         }
+    }
+
+    template <int lanes, int pixels, int vectors>
+    [[gnu::always_inline]] static void tiles(const ImageShape& s, const DepthwisePart& part, const Row* rows,
+                                             const Columns& columns, std::int64_t c, std::int64_t known) {
+        constexpr int size = pixels * vectors * lanes;
+        alignas(64) float values[most_rows * size];
+        for (std::int64_t r = 0; r < part.row_end - part.row_begin; ++r)
+            tile<lanes, pixels, vectors>(s, rows[r], columns, part.bias, c, values + r * size);
+        finish<lanes, pixels, vectors>(s, part, values, columns.first, pixels, c, known);
+    }
+
+    static constexpr std::int64_t most_channels = 512;  ///< of a part that runs in square tiles
+
+    /// `pixels` neighbouring results of a row, one vector of channels from c. x: where the source pixels of each row of
+    /// taps are, each of which is loaded once.
+    template <int lanes, int taps, int stride, int pixels>
+    [[gnu::always_inline]] static void square_tile(const float* const* x, const float* weights, const float* bias,
+                                                   std::int64_t channels, std::int64_t c, float* values) {
+        using V = typename VectorOf<lanes>::Register;
+        using Unaligned = typename VectorOf<lanes>::Unaligned;
+        constexpr int span = (pixels - 1) * stride + taps;
+        V results[pixels];
+        for (int p = 0; p < pixels; ++p) results[p] = *reinterpret_cast<const Unaligned*>(bias);
+#pragma GCC unroll 1
+        for (int h = 0; h < taps; ++h, x += span) {
+            V w[taps];
+            for (int t = 0; t < taps; ++t, weights += channels) w[t] = *reinterpret_cast<const Unaligned*>(weights);
+#pragma GCC unroll 16
+            for (int q = 0; q < span; ++q) {
+                const V pixel = *reinterpret_cast<const Unaligned*>(x[q] + c);
+#pragma GCC unroll 8
+                for (int p = 0; p < pixels; ++p)
+                    if (const int t = q - p * stride; t >= 0 && t < taps) results[p] += pixel * w[t];
+            }
+        }
+        for (int p = 0; p < pixels; ++p) *reinterpret_cast<Unaligned*>(values + p * lanes) = results[p];
+    }
+
+    /// All channels of the part, `pixels` columns from `first` of every row, less those beyond the result.
+    template <int lanes, int taps, int stride, int pixels>
+    [[gnu::always_inline]] static void square_tiles(const ImageShape& s, const DepthwisePart& part,
+                                                    std::int64_t first) {
+        static constexpr float zeros[most_channels] = {};
+        constexpr int span = (pixels - 1) * stride + taps;
+        const float* x[((most_rows - 1) * stride + taps) * span];
+        const std::int64_t rows = part.row_end - part.row_begin;
+        const std::int64_t top = part.row_begin * stride - s.pad_top;
+        const std::int64_t left = first * stride - s.pad_left;
+        const float** pointer = x;
+        for (std::int64_t y = top; y < top + (rows - 1) * stride + taps; ++y) {
+            const bool outside = y < 0 || y >= s.src_h;
+            const float* line = part.src + y * s.src_row + part.channel_begin;
+            for (std::int64_t q = left; q < left + span; ++q)
+                *pointer++ = outside || q < 0 || q >= s.src_w ? zeros : line + q * s.src_pixel;
+        }
+        const std::int64_t count = std::min<std::int64_t>(pixels, s.dst_w - first);
+        alignas(64) float values[most_rows * pixels * lanes];
+#pragma GCC unroll 1
+        for (std::int64_t begin = part.channel_begin; begin < part.channel_end; begin += lanes) {
+            const std::int64_t c = std::min(begin, part.channel_end - lanes);
+#pragma GCC unroll 1
+            for (std::int64_t r = 0; r < rows; ++r)
+                square_tile<lanes, taps, stride, pixels>(x + r * stride * span, part.weights + c, part.bias + c,
+                                                         s.dst_channels, c - part.channel_begin,
+                                                         values + r * pixels * lanes);
+            finish<lanes, pixels, 1>(s, part, values, first, count, c, begin - c);
+        }
+    }
+
+    /// Square kernels of the usual sizes, in tiles of 6 and 4 columns with little left over.
+    template <int lanes, int taps, int stride>
+    [[gnu::always_inline]] static void square_strip(const ImageShape& s, const DepthwisePart& part) {
+        std::int64_t least = s.dst_w + 6;
+        std::int64_t wide = 0;  // how many tiles of 6
+        for (std::int64_t narrow = 0; narrow < 3; ++narrow) {
+            const std::int64_t tiles = (std::max<std::int64_t>(0, s.dst_w - 4 * narrow) + 5) / 6;
+            const std::int64_t columns = 6 * tiles + 4 * narrow;
+            if (columns < s.dst_w || columns >= least) continue;
+            least = columns;
+            wide = tiles;
+        }
+        std::int64_t x = 0;
+        for (; wide > 0; x += 6, --wide) square_tiles<lanes, taps, stride, 6>(s, part, x);
+        for (; x < s.dst_w; x += 4) square_tiles<lanes, taps, stride, 4>(s, part, x);
     }
 
     template <int lanes, int pixels>
@@ -156,6 +240,16 @@ struct DepthwiseStrip {
 
     template <int lanes>
     [[gnu::always_inline]] static void run(const ImageShape& s, const DepthwisePart& part) {
+        const std::int64_t channels = part.channel_end - part.channel_begin;
+        if (part.sums != nullptr) std::fill(part.sums + part.channel_begin, part.sums + part.channel_end, 0.0F);
+        if constexpr (lanes >= 8) {
+            const bool square = s.kernel_h == s.kernel_w && s.stride_h == s.stride_w && s.dilation_h == 1 &&
+                                s.dilation_w == 1 && channels >= lanes && channels <= most_channels;
+            if (square && s.kernel_w == 3 && s.stride_w == 1) return square_strip<lanes, 3, 1>(s, part);
+            if (square && s.kernel_w == 3 && s.stride_w == 2) return square_strip<lanes, 3, 2>(s, part);
+            if (square && s.kernel_w == 5 && s.stride_w == 1) return square_strip<lanes, 5, 1>(s, part);
+            if (square && s.kernel_w == 5 && s.stride_w == 2) return square_strip<lanes, 5, 2>(s, part);
+        }
         Row rows[most_rows];
         for (std::int64_t r = 0; r < part.row_end - part.row_begin; ++r) {
             const std::int64_t top = (part.row_begin + r) * s.stride_h - s.pad_top;
@@ -166,8 +260,6 @@ struct DepthwiseStrip {
             rows[r] = {part.src + (top + begin * s.dilation_h) * s.src_row,
                        part.weights + begin * s.kernel_w * s.dst_channels, end - begin};
         }
-        if (part.sums != nullptr) std::fill(part.sums + part.channel_begin, part.sums + part.channel_end, 0.0F);
-        const std::int64_t channels = part.channel_end - part.channel_begin;
         if (channels >= lanes) strip<lanes, 6>(s, part, rows);
         else if (channels >= 4) strip<4, 2>(s, part, rows);
         else strip<1, 1>(s, part, rows);

@@ -185,14 +185,82 @@ template <Eltwise kind>
 
 }  // namespace scalar
 
+/// The same for a few vectors at a time, each operation on all of them before the next: a processor looks only so far
+/// ahead for work that does not wait for what it has just begun. In place, as passing vectors by value would need their
+/// registers in the ABI.
+namespace wave {
+
+#define IGATA_EACH _Pragma("GCC unroll 8") for (int i = 0; i < n; ++i)
+
+/// exp(-x), saturating at exp(-87) and exp(87).
+template <class V, int n>
+[[gnu::always_inline]] inline void exp_of_negative(V (&x)[n]) {
+    using Bits [[gnu::vector_size(sizeof(V))]] = std::int32_t;
+    float bound = 87.0F;
+    __asm__("" : "+m"(bound));  // GCC finds the minimum in a comparison with a variable only, not with a constant
+    const V low = V{} - bound;
+    const V high = V{} + bound;
+    V shifted[n];
+    V p[n];
+    IGATA_EACH x[i] = x[i] < low ? low : x[i];  // NaN stays
+    IGATA_EACH x[i] = x[i] > high ? high : x[i];
+    IGATA_EACH shifted[i] = x[i] * -1.44269504089F + scalar::round_magic;
+    IGATA_EACH p[i] = shifted[i] - scalar::round_magic;
+    IGATA_EACH x[i] = x[i] + p[i] * 0.693359375F;
+    IGATA_EACH x[i] = x[i] + p[i] * -2.12194440e-4F;
+    IGATA_EACH p[i] = x[i] * -0.008290315046906471F + 0.04189793020486832F;
+    IGATA_EACH p[i] = p[i] * x[i] - 0.1666763573884964F;
+    IGATA_EACH p[i] = p[i] * x[i] + 0.4999915063381195F;
+    IGATA_EACH p[i] = p[i] * x[i] - 0.9999997019767761F;
+    IGATA_EACH p[i] = p[i] * x[i] + 1.0F;
+    IGATA_EACH x[i] = reinterpret_cast<V>(reinterpret_cast<Bits>(p[i]) + (reinterpret_cast<Bits>(shifted[i]) << 23));
+}
+
+template <Eltwise kind>
+constexpr bool has() {
+    return kind == Eltwise::swish || kind == Eltwise::sigmoid;
+}
+
+template <Eltwise kind, int lanes, int n>
+[[gnu::always_inline]] inline void eltwise(float* data, float alpha) {
+    using V = typename VectorOf<lanes>::Register;
+    using Unaligned = typename VectorOf<lanes>::Unaligned;
+    Unaligned* values = reinterpret_cast<Unaligned*>(data);  // `auto` would lose the alignment
+    V x[n];
+    IGATA_EACH x[i] = values[i];
+    if constexpr (kind == Eltwise::swish) IGATA_EACH x[i] *= alpha;
+    exp_of_negative(x);
+    IGATA_EACH x[i] += 1.0F;
+    if constexpr (kind == Eltwise::swish) IGATA_EACH x[i] = values[i] / x[i];
+    else IGATA_EACH x[i] = 1.0F / x[i];
+    IGATA_EACH values[i] = x[i];
+}
+
+#undef IGATA_EACH
+
+}  // namespace wave
+
 /// In place over `count` contiguous elements.
 using EltwiseFunction = void (*)(float* x, std::int64_t count, float alpha, float beta);
 
 template <Eltwise kind>
 struct EltwiseBody {
-    template <int>
+    template <int lanes>
     [[gnu::always_inline]] static void run(float* x, std::int64_t count, float alpha, float beta) {
-        for (std::int64_t i = 0; i < count; ++i) x[i] = scalar::eltwise<kind>(x[i], alpha, beta);
+        if constexpr (wave::has<kind>()) {
+            constexpr int n = 4;
+#pragma GCC unroll 1
+            for (; count >= n * lanes; count -= n * lanes, x += n * lanes) wave::eltwise<kind, lanes, n>(x, alpha);
+#pragma GCC unroll 1
+            for (; count >= lanes; count -= lanes, x += lanes) wave::eltwise<kind, lanes, 1>(x, alpha);
+            if (count == 0) return;
+            float rest[lanes] = {};
+            for (std::int64_t i = 0; i < count; ++i) rest[i] = x[i];
+            wave::eltwise<kind, lanes, 1>(rest, alpha);
+            for (std::int64_t i = 0; i < count; ++i) x[i] = rest[i];
+        } else {
+            for (std::int64_t i = 0; i < count; ++i) x[i] = scalar::eltwise<kind>(x[i], alpha, beta);
+        }
     }
 };
 

@@ -31,18 +31,21 @@ struct TileStore {
             else copy<lanes>(reinterpret_cast<float*>(&before), dst, count);
             sum += before;
         }
-        if (clamped) {
-            const V lowest = V{} + low;
-            const V highest = V{} + high;
-            sum = sum < lowest ? lowest : sum;  // NaN stays
-            sum = sum > highest ? highest : sum;
-        }
+        if (clamped) clamp<lanes>(sum);
         if (count == lanes) {
             *to = sum;
         } else {
             const V buffer = sum;  // a copy, so that the sums themselves need no address
             copy<lanes>(dst, reinterpret_cast<const float*>(&buffer), count);
         }
+    }
+
+    template <int lanes, class V>
+    [[gnu::always_inline]] void clamp(V& sum) const {
+        const V lowest = V{} + low;
+        const V highest = V{} + high;
+        sum = sum < lowest ? lowest : sum;  // NaN stays
+        sum = sum > highest ? highest : sum;
     }
 
 private:
@@ -101,26 +104,49 @@ struct PointwiseBody {
             add_products<lanes>(pixels, k + 1, weights + vectors * lanes, sums);
         }
         if (k < tile.depth) add_products<lanes>(pixels, k, weights, sums);
-#pragma GCC unroll 16
-        for (int r = 0; r < rows; ++r) {
-            float* dst = tile.dst + r * tile.dst_pixel;
-#pragma GCC unroll 16
-            for (int v = 0; v + 1 < vectors; ++v) tile.how.store<lanes>(sums[r][v], dst + v * lanes, lanes);
-            if (tile.channels == lanes) tile.how.store<lanes>(sums[r][vectors - 1], dst + (vectors - 1) * lanes, lanes);
-        }
-        if (tile.channels < lanes) store_edge<lanes>(tile, sums);
+        if (tile.channels == lanes) store_whole<lanes>(tile, sums);
+        else store_part<lanes>(tile, sums);
     }
 
 private:
-    /// The last vector of every pixel, of which there are only tile.channels channels.
+    /// Branches once for all vectors of the tile, which matters where there are few input channels.
     template <int lanes, class Sums>
-    [[gnu::always_inline]] static void store_edge(const PointwiseTile& tile, const Sums& sums) {
-        typename VectorOf<lanes>::Register edge[rows];
+    [[gnu::always_inline]] static void store_whole(const PointwiseTile& tile, Sums& sums) {
+        using Unaligned = typename VectorOf<lanes>::Unaligned;
+        if (tile.how.accumulate) {
 #pragma GCC unroll 16
-        for (int r = 0; r < rows; ++r) edge[r] = sums[r][vectors - 1];
+            for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 16
+                for (int v = 0; v < vectors; ++v)
+                    sums[r][v] += *reinterpret_cast<const Unaligned*>(tile.dst + r * tile.dst_pixel + v * lanes);
+        }
+        if (tile.how.clamped) {
+#pragma GCC unroll 16
+            for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 16
+                for (int v = 0; v < vectors; ++v) tile.how.clamp<lanes>(sums[r][v]);
+        }
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; ++v)
+                *reinterpret_cast<Unaligned*>(tile.dst + r * tile.dst_pixel + v * lanes) = sums[r][v];
+    }
+
+    /// The last vector of every pixel has tile.channels channels only.
+    template <int lanes, class Sums>
+    [[gnu::always_inline]] static void store_part(const PointwiseTile& tile, const Sums& sums) {
+        typename VectorOf<lanes>::Register copies[rows][vectors];
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; ++v) copies[r][v] = sums[r][v];
 #pragma GCC unroll 1
         for (int r = 0; r < rows; ++r)
-            tile.how.store<lanes>(edge[r], tile.dst + r * tile.dst_pixel + (vectors - 1) * lanes, tile.channels);
+#pragma GCC unroll 1
+            for (int v = 0; v < vectors; ++v)
+                tile.how.store<lanes>(copies[r][v], tile.dst + r * tile.dst_pixel + v * lanes,
+                                      v + 1 < vectors ? lanes : tile.channels);
     }
 
     /// Adds input channel k of each pixel times its weights.
