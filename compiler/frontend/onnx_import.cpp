@@ -1,6 +1,5 @@
 #include "compiler/frontend/onnx_import.hpp"
 
-#include <set>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -8,6 +7,7 @@
 #include <fmt/format.h>
 #include <onnx/onnx_pb.h>
 
+#include "compiler/frontend/inline_functions.hpp"
 #include "compiler/frontend/protobuf_file.hpp"
 #include "compiler/frontend/tensor_proto.hpp"
 #include "compiler/ops/op.hpp"
@@ -30,8 +30,7 @@ public:
     struct Model {
         std::filesystem::path file;
         std::int64_t ir_version = 0;
-        std::map<std::string, int> opsets;                        ///< by domain
-        std::set<std::pair<std::string, std::string>> functions;  ///< domain and name
+        std::map<std::string, int> opsets;  ///< by domain
         Remarks& remarks;
     };
 
@@ -157,8 +156,7 @@ private:
     void import_node(const NodeProto& proto) {
         Node node;
         const std::string domain = canonical_domain(proto.domain());
-        const bool is_function = model_.functions.contains({domain, proto.op_type()});
-        node.op = domain.empty() ? (is_function ? "function." : "") + proto.op_type() : domain + "." + proto.op_type();
+        node.op = domain.empty() ? proto.op_type() : domain + "." + proto.op_type();
         node.name = proto.name().empty() && proto.output_size() > 0 ? proto.output(0) : proto.name();
         const auto opset = model_.opsets.find(domain);
         if (opset == model_.opsets.end())
@@ -264,9 +262,8 @@ Graph import_onnx(const std::filesystem::path& file, Remarks& remarks) {
     ModelProto proto;
     parse_protobuf(file, "an ONNX model", proto);
     if (!proto.has_graph()) throw BadInput(fmt::format("{}: not an ONNX model (it has no graph)", file.string()));
-    GraphImporter::Model model{file, proto.ir_version(), read_opsets(proto, file, remarks), {}, remarks};
-    for (const auto& function : proto.functions())
-        model.functions.emplace(canonical_domain(function.domain()), function.name());
+    inline_functions(proto, file.string());
+    const GraphImporter::Model model{file, proto.ir_version(), read_opsets(proto, file, remarks), remarks};
     Graph graph = GraphImporter(model, nullptr).import(proto.graph());
     if (graph.outputs.empty()) throw BadInput(fmt::format("{}: the graph has no outputs", file.string()));
     return graph;

@@ -3,32 +3,11 @@
 
 #include <fmt/format.h>
 
-#include "compiler/ops/arguments.hpp"
+#include "compiler/ops/known_value.hpp"
 
 namespace igata {
 
 namespace {
-
-/// An operator that `value_of` computes from compile-time arguments, in whatever context it is asked.
-template <class ValueOf>
-OpDef known_value(std::string name, ValueOf value_of) {
-    OpDef op;
-    op.name = std::move(name);
-    op.infer = [value_of](InferContext& c) { c.set_output_constant(0, value_of(c)); };
-    op.eval = [value_of](EvalContext& c) { c.set_output(0, value_of(c)); };
-    op.lower = [value_of](LowerContext& c) { c.set_output(0, c.constant(value_of(c))); };
-    return op;
-}
-
-const Tensor* tensor_argument(const InferContext& c, std::size_t i, std::string_view what) {
-    return &c.require_constant(i, what);
-}
-const Tensor* tensor_argument(const EvalContext& c, std::size_t i, std::string_view) { return &c.input(i); }
-const Tensor* tensor_argument(const LowerContext& c, std::size_t i, std::string_view what) {
-    const Tensor* constant = c.graph().constant(c.node().input(i));
-    if (constant == nullptr) c.unsupported(fmt::format("{} must be known at compile time", what));
-    return constant;
-}
 
 const Tensor* tensor_attribute(const Attrs& attrs, const std::string& name) {
     const auto found = attrs.find(name);
@@ -109,17 +88,6 @@ OpDef range_op() {
     op.newest = 11;
     op.min_inputs = op.max_inputs = 3;
     return op;
-}
-
-DataType data_type_of_onnx(std::int64_t code) {
-    constexpr DataType types[] = {
-        DataType::undefined, DataType::f32, DataType::u8,        DataType::i8,        DataType::u16, DataType::i16,
-        DataType::i32,       DataType::i64, DataType::undefined, DataType::boolean,   DataType::f16, DataType::f64,
-        DataType::u32,       DataType::u64, DataType::undefined, DataType::undefined, DataType::bf16};
-    const bool known = code > 0 && code < as_dim(std::size(types));
-    if (!known || types[code] == DataType::undefined)
-        throw std::invalid_argument(fmt::format("data type {} is not supported", code));
-    return types[code];
 }
 
 OpDef eye_like_op() {

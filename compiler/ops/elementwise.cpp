@@ -93,6 +93,7 @@ constexpr Row rows[] = {
     {"Softsign", 1, 22, Accepts::floats, "x0 / (1 + abs(x0))"},
     {"Sqrt", 1, 13, Accepts::floats, "sqrt(x0)"},
     {"Sub", 1, 14, Accepts::numbers, "x0 - x1"},
+    {"SwiGLU", 28, 28, Accepts::floats, "x0 * sigmoid(alpha * x0) * x1", {{{"alpha", 1.0F}}}},
     {"Swish", 24, 24, Accepts::floats, "x0 * sigmoid(alpha * x0)", {{{"alpha", 1.0F}}}},
     {"Tan", 7, 22, Accepts::floats, "tan(x0)"},
     {"Tanh", 1, 13, Accepts::floats, "tanh(x0)"},

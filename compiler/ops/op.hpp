@@ -55,6 +55,28 @@ private:
     std::map<std::size_t, Tensor> constants_;
 };
 
+/// What `expand` sees: beyond what `infer` does, ways to put nodes of other operators before this one. New nodes bear its
+/// name, and are typed once all are there.
+class ExpandContext : public InferContext {
+public:
+    ExpandContext(Graph& graph, NodeIt node) : InferContext(graph, *node), graph_(graph), at_(node) {}
+
+    /// The node's own input; no_value if it is absent.
+    ValueId value(std::size_t i) const { return node().input(i); }
+    ValueId constant_value(Tensor tensor) { return graph_.add_constant("constant", std::move(tensor)); }
+    using InferContext::constant;
+    /// The first result of a new node, whose other results nobody wants.
+    ValueId add(std::string_view op, std::vector<ValueId> inputs, Attrs attrs = {});
+    /// A new Map: the expression of the inputs, broadcast.
+    ValueId map(const std::string& body, std::vector<ValueId> inputs);
+    /// Whoever reads the node's output i reads `value` instead. Every output must get one.
+    void finish(std::size_t i, ValueId value);
+
+private:
+    Graph& graph_;
+    NodeIt at_;
+};
+
 /// What `eval` sees: the node with its input tensors and the output types that `infer` gave.
 class EvalContext {
 public:
@@ -199,6 +221,8 @@ struct OpDef {
     std::vector<AttrDef> attrs;
     /// Rewrites a node of an older opset to the newest form (attributes become inputs, ...). Null if nothing changed.
     std::function<void(Graph&, NodeIt)> raise;
+    /// Replaces a node by nodes of other operators, once the types of its inputs are known: all that a composition has.
+    std::function<void(ExpandContext&)> expand;
     std::function<void(InferContext&)> infer;
     std::function<void(EvalContext&)> eval;
     std::function<void(LowerContext&)> lower;
@@ -236,6 +260,8 @@ private:
 /// The definition of the node's operator; throws Unsupported if there is none.
 const OpDef& op_of(const Node& node);
 
+/// Replaces a node by what its operator's `expand` makes of it; returns the first node that is to be visited next.
+NodeIt expand_node(Graph& graph, NodeIt node);
 /// Runs `infer` on one node and stores the results in the graph's values.
 void infer_node(Graph& graph, Node& node);
 /// Runs one node on constants or recorded tensors, its epilogue included. `inputs` as node.inputs (null where absent).

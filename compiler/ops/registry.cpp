@@ -151,6 +151,21 @@ void infer_node(Graph& graph, Node& node) {
     }
 }
 
+NodeIt expand_node(Graph& graph, NodeIt node) {
+    const OpDef& op = op_of(*node);
+    const bool is_first = node == graph.nodes.begin();
+    const NodeIt before = is_first ? node : std::prev(node);
+    ExpandContext context(graph, node);
+    check_node(op, context);
+    try {
+        op.expand(context);
+    } catch (const std::invalid_argument& error) {
+        context.fail(error.what());
+    }
+    graph.nodes.erase(node);
+    return is_first ? graph.nodes.begin() : std::next(before);
+}
+
 std::vector<Tensor> eval_node(const Graph& graph, const Node& node, const std::vector<const Tensor*>& inputs) {
     const OpDef& op = op_of(node);
     const std::vector<ValueType> types = output_types(graph, node, op);
@@ -186,6 +201,37 @@ std::int64_t normalize_axis(std::int64_t axis, std::size_t rank) {
     if (axis < -n || axis >= n)
         throw std::invalid_argument(fmt::format("axis {} is out of range for rank {}", axis, rank));
     return axis < 0 ? axis + n : axis;
+}
+
+namespace {
+
+std::string_view name_of_result(const Graph& graph, const Node& node) {
+    return node.output(0) == no_value ? "" : std::string_view(graph.value(node.output(0)).name);
+}
+
+}  // namespace
+
+ValueId ExpandContext::add(std::string_view op, std::vector<ValueId> inputs, Attrs attrs) {
+    Node made;
+    made.op = op;
+    made.name = node().name;
+    made.inputs = std::move(inputs);
+    made.attrs = std::move(attrs);
+    made.version = op_of(made).newest;
+    return graph_.insert(at_, std::move(made), name_of_result(graph_, node()));
+}
+
+ValueId ExpandContext::map(const std::string& body, std::vector<ValueId> inputs) {
+    Node made;
+    made.op = "Map";
+    made.name = node().name;
+    made.inputs = std::move(inputs);
+    made.epilogue = expr::parse(body);
+    return graph_.insert(at_, std::move(made), name_of_result(graph_, node()));
+}
+
+void ExpandContext::finish(std::size_t i, ValueId value) {
+    if (node().output(i) != no_value) graph_.replace_uses(node().outputs[i], value);
 }
 
 const Tensor& InferContext::require_constant(std::size_t i, std::string_view what) const {

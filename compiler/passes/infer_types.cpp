@@ -3,6 +3,8 @@
 //     s = Shape(x)  n = Gather(s, zero)  y = Reshape(x, n)        x: f32[1,8]
 //     y: f32[1] ...                                               s, n are constants
 //
+// A node whose operator is a composition of others is replaced by them first (OpDef::expand).
+//
 // Small values that follow from constants alone become constants at once, because shapes hang on them.
 #include <fmt/format.h>
 
@@ -34,7 +36,14 @@ void correct_declared_dims(Graph& graph, Remarks& remarks) {
 }  // namespace
 
 void infer_types(Graph& graph, Remarks& remarks) {
-    for (Node& node : graph.nodes) infer_and_fold(graph, node);
+    for (auto node = graph.nodes.begin(); node != graph.nodes.end();) {
+        if (op_of(*node).expand) {
+            node = expand_node(graph, node);
+        } else {
+            infer_and_fold(graph, *node);
+            ++node;
+        }
+    }
     correct_declared_dims(graph, remarks);
 }
 

@@ -48,7 +48,14 @@ inline Graph graph_of(const OpCase& test, const std::vector<bool>& given) {
     graph.nodes.push_back(node);
     const OpDef& op = op_of(graph.nodes.front());
     if (test.version > 0 && test.version < op.newest && op.raise) op.raise(graph, graph.nodes.begin());
-    for (Node& each : graph.nodes) infer_node(graph, each);
+    for (auto each = graph.nodes.begin(); each != graph.nodes.end();) {
+        if (op_of(*each).expand) {
+            each = expand_node(graph, each);
+        } else {
+            infer_node(graph, *each);
+            ++each;
+        }
+    }
     return graph;
 }
 
