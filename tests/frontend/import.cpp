@@ -126,6 +126,99 @@ TEST_CASE("both spellings of ONNX's own domain are read, and a newer opset gets 
           "opset 29 is newer than the newest known, 28: its operators are read as of that one");
 }
 
+namespace {
+
+/// y = local.twice(x) {slope}: h = Add(a, a)  b = LeakyRelu(h) {alpha = slope}, where `slope` may be left out.
+onnx::ModelProto model_with_function() {
+    onnx::ModelProto model = make_model();
+    auto& opset = *model.add_opset_import();
+    opset.set_domain("local");
+    opset.set_version(1);
+    add_value(*model.mutable_graph()->add_input(), "x", {"4"});
+    add_value(*model.mutable_graph()->add_output(), "y", {"4"});
+    onnx::FunctionProto& function = *model.add_functions();
+    function.set_domain("local");
+    function.set_name("twice");
+    function.add_input("a");
+    function.add_output("b");
+    function.add_attribute("slope");
+    auto& add = *function.add_node();
+    add.set_op_type("Add");
+    for (const char* name : {"a", "a"}) add.add_input(name);
+    add.add_output("h");
+    auto& relu = *function.add_node();
+    relu.set_op_type("LeakyRelu");
+    relu.add_input("h");
+    relu.add_output("b");
+    auto& alpha = *relu.add_attribute();
+    alpha.set_name("alpha");
+    alpha.set_ref_attr_name("slope");
+    alpha.set_type(onnx::AttributeProto::FLOAT);
+    return model;
+}
+
+onnx::NodeProto& call(onnx::ModelProto& model, const std::string& from, const std::string& to) {
+    onnx::NodeProto& node = add_node(model, "twice", {from}, {to}, "call_" + to);
+    node.set_domain("local");
+    return node;
+}
+
+}  // namespace
+
+TEST_CASE("calls of model-local functions become their nodes, under names of their own") {
+    onnx::ModelProto model = model_with_function();
+    auto& slope = *call(model, "x", "m").add_attribute();
+    slope.set_name("slope");
+    slope.set_f(0.5F);
+    call(model, "m", "y");
+    CHECK(print(import(model)) == R"(graph test opset=17 (x: f32[4]) -> (y: [4]) {
+  "call_m/h" = Add(x, x)   ; call_m/h
+  m = LeakyRelu("call_m/h") {alpha=0.5}   ; call_m/b
+  "call_y/h" = Add(m, m)   ; call_y/h
+  y = LeakyRelu("call_y/h")   ; call_y/b
+}
+)");
+}
+
+TEST_CASE("functions call functions, and hand inputs on") {
+    onnx::ModelProto model = model_with_function();
+    onnx::FunctionProto& outer = *model.add_functions();
+    outer.set_domain("local");
+    outer.set_name("outer");
+    outer.add_input("p");
+    for (const char* name : {"q", "p"}) outer.add_output(name);
+    auto& inner = *outer.add_node();
+    inner.set_op_type("twice");
+    inner.set_domain("local");
+    inner.add_input("p");
+    inner.add_output("q");
+    onnx::NodeProto& node = add_node(model, "outer", {"x"}, {"y", "z"}, "top");
+    node.set_domain("local");
+    add_value(*model.mutable_graph()->add_output(), "z", {"4"});
+    CHECK(print(import(model)) == R"(graph test opset=17 (x: f32[4]) -> (y: [4], z: [4]) {
+  "top/q/h" = Add(x, x)   ; top/q/h
+  y = LeakyRelu("top/q/h")   ; top/q/b
+  z = Identity(x)   ; z
+}
+)");
+}
+
+TEST_CASE("functions that cannot be are refused") {
+    onnx::ModelProto model = model_with_function();
+    call(model, "x", "y").add_input("x");
+    CHECK(message(model) == "4: 'call_y' calls function 'twice' with 2 inputs and 1 outputs; it has 1 and 1");
+    model = model_with_function();
+    call(model, "x", "y");
+    model.mutable_functions(0)->mutable_node(0)->set_input(1, "absent");
+    CHECK(message(model) == "4: function 'twice' reads value 'absent', which nothing defines");
+    model = model_with_function();
+    call(model, "x", "y");
+    auto& itself = *model.mutable_functions(0)->mutable_node(0);
+    itself.set_op_type("twice");
+    itself.set_domain("local");
+    CHECK(message(model) == "4: function 'twice' calls itself");
+}
+
 TEST_CASE("a broken graph is refused with the name of what is broken") {
     onnx::ModelProto twice = relu_model();
     add_node(twice, "Relu", {"x"}, {"y"});

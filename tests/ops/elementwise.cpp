@@ -307,6 +307,7 @@ TEST_CASE("every operator of the registry is complete and sorted") {
     const std::vector<OpDef>& all = Registry::instance().all();
     for (std::size_t i = 0; i < all.size(); ++i) {
         CAPTURE(all[i].name);
+        if (all[i].expand) continue;  // others take its place
         CHECK(all[i].infer);
         CHECK((all[i].eval || all[i].expression));
         CHECK(!all[i].family.empty());
