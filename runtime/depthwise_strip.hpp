@@ -260,7 +260,7 @@ struct DepthwiseStrip {
             rows[r] = {part.src + (top + begin * s.dilation_h) * s.src_row,
                        part.weights + begin * s.kernel_w * s.dst_channels, end - begin};
         }
-        if (channels >= lanes) strip<lanes, 6>(s, part, rows);
+        if (channels >= lanes) strip<lanes, 4>(s, part, rows);
         else if (channels >= 4) strip<4, 2>(s, part, rows);
         else strip<1, 1>(s, part, rows);
     }
