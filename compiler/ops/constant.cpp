@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/onnx_type.hpp"
 
 namespace igata {
 
@@ -111,23 +112,13 @@ OpDef range_op() {
     return op;
 }
 
-DataType data_type_of_onnx(std::int64_t code) {
-    constexpr DataType types[] = {
-        DataType::undefined, DataType::f32, DataType::u8,        DataType::i8,        DataType::u16, DataType::i16,
-        DataType::i32,       DataType::i64, DataType::undefined, DataType::boolean,   DataType::f16, DataType::f64,
-        DataType::u32,       DataType::u64, DataType::undefined, DataType::undefined, DataType::bf16};
-    const bool known = code > 0 && code < as_dim(std::size(types));
-    if (!known || types[code] == DataType::undefined)
-        throw std::invalid_argument(fmt::format("data type {} is not supported", code));
-    return types[code];
-}
-
 OpDef eye_like_op() {
     OpDef op = known_value("EyeLike", [](const auto& c) {
         const Dims& dims = input_dims(c, 0);
         if (dims.size() != 2) throw std::invalid_argument(fmt::format("needs a matrix, not {}", to_string(dims)));
         const Attrs& attrs = c.node().attrs;
-        const DataType dtype = attrs.has("dtype") ? data_type_of_onnx(attrs.get_int("dtype", 1)) : input_dtype(c, 0);
+        const DataType dtype =
+            attrs.has("dtype") ? data_type_of_onnx(attrs.get_int("dtype", 1), c.node()) : input_dtype(c, 0);
         const std::int64_t k = attrs.get_int("k", 0);
         Tensor eye(DataType::u8, dims);
         for (std::int64_t row = std::max<std::int64_t>(0, -k); row < dims[0] && row + k < dims[1]; ++row)
