@@ -212,15 +212,17 @@ template <class T>
     return static_cast<std::make_unsigned_t<T>>(amount) < static_cast<std::make_unsigned_t<T>>(8 * sizeof(T));
 }
 
-/// By the width or more: 0.
+/// By a negative amount, or the width or more: 0.
 template <class T>
 [[gnu::always_inline]] inline T shift_left(T a, T b) {
     return within_width(b) ? static_cast<T>(static_cast<Wrapping<T>>(a) << b) : T{};
 }
 
+/// By a negative amount, or the width or more: what copies of the sign bit make.
 template <class T>
 [[gnu::always_inline]] inline T shift_right(T a, T b) {
-    return within_width(b) ? static_cast<T>(a >> b) : T{};
+    if (within_width(b)) return static_cast<T>(a >> b);
+    return a >= T{} ? T{} : static_cast<T>(-1);
 }
 
 // Rounding leaves integers alone.

@@ -137,9 +137,11 @@ T shift_left(T a, T b) {
     return within_width(b) ? static_cast<T>(static_cast<std::uint64_t>(a) << static_cast<unsigned>(b)) : T{0};
 }
 
+/// Copies of the sign bit come in from the left; by a negative amount, or the width or more, nothing else is left.
 template <class T>
 T shift_right(T a, T b) {
-    return within_width(b) ? static_cast<T>(a >> static_cast<unsigned>(b)) : T{0};
+    if (within_width(b)) return static_cast<T>(a >> static_cast<unsigned>(b));
+    return a >= T{0} ? T{0} : static_cast<T>(-1);
 }
 
 }  // namespace igata::scalar

@@ -1,8 +1,10 @@
-// Operators along one axis whose result at a place depends on more than that place: ArgMax, ArgMin, CumSum.
+// Operators along one axis whose result at a place depends on more than that place: ArgMax, ArgMin, CumSum,
+// CumProd.
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "compiler/ir/scalar.hpp"
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/lowering.hpp"
@@ -69,7 +71,7 @@ OpDef arg_op(std::string name) {
     return op;
 }
 
-// CumSum -------------------------------------------------------------------------------------------------------------
+// CumSum, CumProd ----------------------------------------------------------------------------------------------------
 
 template <class Context>
 std::size_t cumulative_axis(const Context& c) {
@@ -85,29 +87,31 @@ void eval_cumulative(EvalContext& c) {
     const std::int64_t count = std::exchange(lines.dims[axis], 1);
     const bool exclusive = c.attrs().get_int("exclusive", 0) != 0;
     const bool reverse = c.attrs().get_int("reverse", 0) != 0;
+    const bool product = c.node().op == "CumProd";
     Tensor& result = c.make_output(0);
     visit_dtype(source.dtype(), [&]<class T>() {
-        using Sum = std::conditional_t<std::is_integral_v<T>, std::int64_t, double>;
+        using Total = std::conditional_t<std::is_integral_v<T>, std::int64_t, double>;
         const auto read = source.values<T>();
         const auto write = result.mutable_values<T>();
         for_each_element(lines, lines, [&](std::size_t line, std::size_t) {
-            Sum sum = 0;
+            Total total = product ? 1 : 0;
             for (std::int64_t i = 0; i < count; ++i) {
                 const std::size_t at = line + as_index((reverse ? count - 1 - i : i) * lines.strides[axis]);
-                const Sum next = sum + static_cast<Sum>(read[at]);
-                if constexpr (std::is_arithmetic_v<T>) write[at] = static_cast<T>(exclusive ? sum : next);
-                else write[at] = T(static_cast<float>(exclusive ? sum : next));
-                sum = next;
+                const auto element = static_cast<Total>(read[at]);
+                const Total next = product ? scalar::multiply(total, element) : scalar::add(total, element);
+                if constexpr (std::is_arithmetic_v<T>) write[at] = static_cast<T>(exclusive ? total : next);
+                else write[at] = T(static_cast<float>(exclusive ? total : next));
+                total = next;
             }
         });
     });
 }
 
-OpDef cumulative_op() {
+OpDef cumulative_op(std::string name, int since, int newest) {
     OpDef op;
-    op.name = "CumSum";
-    op.since = 11;
-    op.newest = 14;
+    op.name = std::move(name);
+    op.since = since;
+    op.newest = newest;
     op.min_inputs = op.max_inputs = 2;
     op.attrs = {{"exclusive", AttrKind::integer}, {"reverse", AttrKind::integer}};
     op.infer = [](InferContext& c) {
@@ -117,8 +121,9 @@ OpDef cumulative_op() {
     op.eval = eval_cumulative;
     op.lower = [](LowerContext& c) {
         const Attrs& attrs = c.node().attrs;
-        add_kernel(c, "cumulative_sum",
-                   {as_dim(cumulative_axis(c)), attrs.get_int("exclusive", 0), attrs.get_int("reverse", 0)},
+        add_kernel(c, "cumulative",
+                   {as_dim(cumulative_axis(c)), attrs.get_int("exclusive", 0), attrs.get_int("reverse", 0),
+                    c.node().op == "CumProd" ? 1 : 0},
                    {c.input(0), c.output(0)});
     };
     return op;
@@ -127,7 +132,9 @@ OpDef cumulative_op() {
 }  // namespace
 
 void register_arg(Registry& registry) {
-    for (OpDef op : {arg_op("ArgMax"), arg_op("ArgMin"), cumulative_op()}) registry.add(std::move(op));
+    for (OpDef op :
+         {arg_op("ArgMax"), arg_op("ArgMin"), cumulative_op("CumSum", 11, 14), cumulative_op("CumProd", 26, 26)})
+        registry.add(std::move(op));
 }
 
 }  // namespace igata

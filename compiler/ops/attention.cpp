@@ -14,6 +14,7 @@
 
 #include "compiler/ops/composition.hpp"
 #include "compiler/ops/known_value.hpp"
+#include "compiler/ops/onnx_type.hpp"
 
 namespace igata {
 
@@ -245,7 +246,7 @@ void expand_attention(ExpandContext& c) {
     scores = biased(c, s, visibility, scores);
     show(2, scores);
     const std::int64_t precision = c.attrs().get_int("softmax_precision", 0);
-    const DataType wide = precision == 0 ? dtype : data_type_of_onnx(precision);
+    const DataType wide = precision == 0 ? dtype : data_type_of_onnx(precision, c.node());
     if (!is_floating(wide)) c.fail("softmax_precision must be a floating-point type");
     ValueId p = c.add("Softmax", {converted(c, scores, dtype, wide)}, {{"axis", std::int64_t{-1}}});
     p = converted(c, guarded(c, s, visibility, p), wide, dtype);
@@ -290,7 +291,7 @@ void expand_flex_attention(ExpandContext& c) {
     if (c.dims(query).size() != 4) c.fail("takes four dims");
     const Shape s = shape_of(c);
     const DataType wide = c.attrs().has("softmax_precision")
-                              ? data_type_of_onnx(c.attrs().get_int("softmax_precision", 1))
+                              ? data_type_of_onnx(c.attrs().get_int("softmax_precision", 1), c.node())
                           : dtype == DataType::f64 ? DataType::f64
                                                    : DataType::f32;
     if (!is_floating(wide)) c.fail("softmax_precision must be a floating-point type");

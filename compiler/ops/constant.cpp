@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ops/arguments.hpp"
 #include "compiler/ops/known_value.hpp"
+#include "compiler/ops/onnx_type.hpp"
 
 namespace igata {
 
@@ -95,7 +97,8 @@ OpDef eye_like_op() {
         const Dims& dims = input_dims(c, 0);
         if (dims.size() != 2) throw std::invalid_argument(fmt::format("needs a matrix, not {}", to_string(dims)));
         const Attrs& attrs = c.node().attrs;
-        const DataType dtype = attrs.has("dtype") ? data_type_of_onnx(attrs.get_int("dtype", 1)) : input_dtype(c, 0);
+        const DataType dtype =
+            attrs.has("dtype") ? data_type_of_onnx(attrs.get_int("dtype", 1), c.node()) : input_dtype(c, 0);
         const std::int64_t k = attrs.get_int("k", 0);
         Tensor eye(DataType::u8, dims);
         for (std::int64_t row = std::max<std::int64_t>(0, -k); row < dims[0] && row + k < dims[1]; ++row)

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ops/elementwise.hpp"
+#include "compiler/ops/onnx_type.hpp"
 
 namespace igata {
 
@@ -84,21 +85,6 @@ ExprPtr clip(const Graph& graph, const Node& node) {
     return e;
 }
 
-/// ONNX's TensorProto.DataType.
-DataType data_type_of_onnx(std::int64_t code, const Node& node) {
-    constexpr DataType types[] = {
-        DataType::undefined, DataType::f32, DataType::u8,        DataType::i8,        DataType::u16, DataType::i16,
-        DataType::i32,       DataType::i64, DataType::undefined, DataType::boolean,   DataType::f16, DataType::f64,
-        DataType::u32,       DataType::u64, DataType::undefined, DataType::undefined, DataType::bf16};
-    const bool listed = code >= 0 && code < static_cast<std::int64_t>(std::size(types));
-    const DataType dtype = listed ? types[code] : DataType::undefined;
-    if (dtype == DataType::undefined)
-        throw Unsupported(
-            fmt::format("{}: element type {} (a string, complex, 8-bit float or 4-bit type) is not supported",
-                        describe(node), code));
-    return dtype;
-}
-
 ExprPtr converted(DataType from, DataType to) {
     return from == to ? expr::operand(0) : expr::cast(to, expr::operand(0));
 }
@@ -147,7 +133,7 @@ Expression chained(ExprOp op) {
 }  // namespace
 
 void register_elementwise_special(Registry& registry) {
-    OpDef op = make_op("BitShift", 11, 11, 2, bit_shift);
+    OpDef op = make_op("BitShift", 11, 28, 2, bit_shift);
     op.attrs = {{"direction", AttrKind::string, true}};
     registry.add(op);
     op = make_op("Gelu", 20, 20, 1, gelu);

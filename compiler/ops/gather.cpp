@@ -237,7 +237,7 @@ OpDef one_hot_op() {
     OpDef op;
     op.name = "OneHot";
     op.since = 9;
-    op.newest = 11;
+    op.newest = 28;
     op.min_inputs = op.max_inputs = 3;
     op.attrs = {{"axis", AttrKind::integer}};
     op.infer = infer_one_hot;

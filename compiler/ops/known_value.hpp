@@ -1,7 +1,6 @@
 // Operators whose result is known at compile time, and what they read.
 #pragma once
 
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,18 +30,6 @@ inline const Tensor* tensor_argument(const LowerContext& c, std::size_t i, std::
     const Tensor* constant = c.graph().constant(c.node().input(i));
     if (constant == nullptr) c.unsupported(fmt::format("{} must be known at compile time", what));
     return constant;
-}
-
-/// The type behind ONNX's number for it, as attributes give it. Throws std::invalid_argument for those not supported.
-inline DataType data_type_of_onnx(std::int64_t code) {
-    constexpr DataType types[] = {
-        DataType::undefined, DataType::f32, DataType::u8,        DataType::i8,        DataType::u16, DataType::i16,
-        DataType::i32,       DataType::i64, DataType::undefined, DataType::boolean,   DataType::f16, DataType::f64,
-        DataType::u32,       DataType::u64, DataType::undefined, DataType::undefined, DataType::bf16};
-    const bool known = code > 0 && code < as_dim(std::size(types));
-    if (!known || types[code] == DataType::undefined)
-        throw std::invalid_argument(fmt::format("data type {} is not supported", code));
-    return types[code];
 }
 
 }  // namespace igata

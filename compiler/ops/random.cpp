@@ -12,6 +12,7 @@
 
 #include "compiler/ir/interpret.hpp"
 #include "compiler/ops/known_value.hpp"
+#include "compiler/ops/onnx_type.hpp"
 #include "compiler/ops/lowering.hpp"
 
 namespace igata {
@@ -67,7 +68,7 @@ Distribution distribution_of(const Node& node) {
 void infer_random(InferContext& c) {
     const bool like = c.input_count() > 0;
     const DataType fallback = like ? c.dtype(0) : DataType::f32;
-    const DataType dtype = c.attrs().has("dtype") ? data_type_of_onnx(c.attrs().get_int("dtype", 1)) : fallback;
+    const DataType dtype = c.attrs().has("dtype") ? data_type_of_onnx(c.attrs().get_int("dtype", 1), c.node()) : fallback;
     if (!is_floating(dtype)) c.fail(fmt::format("makes floats, not {}", name_of(dtype)));
     c.set_output(0, {dtype, like ? c.dims(0) : c.attrs().get_ints("shape")});
 }
@@ -133,7 +134,7 @@ OpDef bernoulli_op() {
     op.infer = [](InferContext& c) {
         if (!is_floating(c.dtype(0))) c.fail(fmt::format("needs floats, not {}", name_of(c.dtype(0))));
         const DataType own = c.dtype(0);
-        c.set_output(0, {c.attrs().has("dtype") ? data_type_of_onnx(c.attrs().get_int("dtype", 1)) : own, c.dims(0)});
+        c.set_output(0, {c.attrs().has("dtype") ? data_type_of_onnx(c.attrs().get_int("dtype", 1), c.node()) : own, c.dims(0)});
     };
     op.eval = [](EvalContext& c) {
         const Tensor numbers = uniform_numbers(c.node(), c.input(0).dims());
@@ -156,7 +157,7 @@ void infer_multinomial(InferContext& c) {
     const Dims& dims = c.dims(0);
     if (!is_floating(c.dtype(0)) || dims.size() != 2 || dims[1] < 1)
         c.fail(fmt::format("needs the logarithms of weights of at least one class, not {}", to_string(c.input(0))));
-    const DataType dtype = data_type_of_onnx(c.attrs().get_int("dtype", 6));
+    const DataType dtype = data_type_of_onnx(c.attrs().get_int("dtype", 6), c.node());
     if (dtype != DataType::i32 && dtype != DataType::i64)
         c.fail(fmt::format("makes i32 or i64, not {}", name_of(dtype)));
     const std::int64_t samples = c.attrs().get_int("sample_size", 1);

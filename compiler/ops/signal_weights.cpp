@@ -3,6 +3,7 @@
 #include <numbers>
 
 #include "compiler/ops/known_value.hpp"
+#include "compiler/ops/onnx_type.hpp"
 
 namespace igata {
 
@@ -31,7 +32,7 @@ OpDef window_op(std::string name, double a0, double a1, double a2) {
             const double angle = 2 * std::numbers::pi * n++ / static_cast<double>(period);
             value = period == 0 ? 1.0 : a0 - a1 * std::cos(angle) + a2 * std::cos(2 * angle);
         }
-        return window.cast(data_type_of_onnx(attrs.get_int("output_datatype", 1)));
+        return window.cast(data_type_of_onnx(attrs.get_int("output_datatype", 1), c.node()));
     });
     op.since = op.newest = 17;
     op.attrs = {{"output_datatype", AttrKind::integer}, {"periodic", AttrKind::integer}};
@@ -87,7 +88,7 @@ OpDef mel_weight_matrix_op() {
                 std::floor(static_cast<double>(length + 1) * scale.hertz(band) / static_cast<double>(rate));
             bins.push_back(static_cast<std::int64_t>(std::clamp(bin, -1e15, 1e15)));
         }
-        return triangles(bins, length / 2 + 1).cast(data_type_of_onnx(c.node().attrs.get_int("output_datatype", 1)));
+        return triangles(bins, length / 2 + 1).cast(data_type_of_onnx(c.node().attrs.get_int("output_datatype", 1), c.node()));
     });
     op.since = op.newest = 17;
     op.min_inputs = op.max_inputs = 5;

@@ -60,24 +60,27 @@ BlockMove move_blocks(const View& source, const Node& node) {
         if (!divides)
             throw std::invalid_argument(fmt::format("blocksize {} does not divide {}", block, to_string(dims)));
     };
+    const std::string mode = node.attrs.get_string("mode", "DCR");
+    const bool crd = mode == "CRD";
+    if (!crd && mode != "DCR") throw std::invalid_argument(fmt::format("mode must be DCR or CRD, got '{}'", mode));
     if (node.op == "SpaceToDepth") {
         need(dims[2] % block == 0 && dims[3] % block == 0);
         const View parts = split_axis(split_axis(source, 3, dims[3] / block), 2, dims[2] / block);  // n c h a w b
-        return {transposed(parts, Dims{0, 3, 5, 1, 2, 4}),
+        return {transposed(parts, crd ? Dims{0, 1, 3, 5, 2, 4} : Dims{0, 3, 5, 1, 2, 4}),
                 {dims[0], dims[1] * block * block, dims[2] / block, dims[3] / block}};
     }
     need(dims[1] % (block * block) == 0);
     const Dims joined{dims[0], dims[1] / (block * block), dims[2] * block, dims[3] * block};
-    if (node.attrs.get_string("mode", "DCR") == "CRD")
+    if (crd)
         return {transposed(split_axis(split_axis(source, 1, joined[1]), 2, block), Dims{0, 1, 4, 2, 5, 3}), joined};
     return {transposed(split_axis(split_axis(source, 1, block), 2, block), Dims{0, 3, 4, 1, 5, 2}), joined};
 }
 
-OpDef block_op(std::string name, int newest) {
+OpDef block_op(std::string name) {
     OpDef op;
     op.name = std::move(name);
-    op.newest = newest;
-    op.attrs = {{"blocksize", AttrKind::integer, true}};
+    op.newest = 28;
+    op.attrs = {{"blocksize", AttrKind::integer, true}, {"mode", AttrKind::string}};
     op.infer = [](InferContext& c) {
         c.set_output(0, {c.dtype(0), move_blocks(row_major_view(c.dtype(0), c.dims(0)), c.node()).joined});
     };
@@ -96,10 +99,8 @@ OpDef block_op(std::string name, int newest) {
 
 void register_transpose(Registry& registry) {
     registry.add(transpose_op());
-    OpDef depth_to_space = block_op("DepthToSpace", 13);
-    depth_to_space.attrs.push_back({"mode", AttrKind::string});
-    registry.add(std::move(depth_to_space));
-    registry.add(block_op("SpaceToDepth", 13));
+    registry.add(block_op("DepthToSpace"));
+    registry.add(block_op("SpaceToDepth"));
 }
 
 }  // namespace igata

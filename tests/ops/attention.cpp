@@ -117,18 +117,6 @@ TEST_CASE("FlexAttention: the model's own words on scores and probabilities") {
                 {1, 1, 2, 1}, {2.761594, 2.995055});
 }
 
-TEST_CASE("TensorScatter writes at each sample's place") {
-    const Tensor cache = floats({2, 3, 1}, {0, 1, 2, 3, 4, 5});
-    const Tensor update = floats({2, 2, 1}, {10, 11, 12, 13});
-    CHECK(run_single({"TensorScatter", {cache, update}}) == floats({2, 3, 1}, {10, 11, 2, 12, 13, 5}));
-    CHECK(run_single({"TensorScatter", {cache, update, i64s({2}, {1, 0})}}) ==
-          floats({2, 3, 1}, {0, 10, 11, 12, 13, 5}));
-    CHECK(run_single({"TensorScatter", {cache, update, i64s({2}, {2, 4})}, {{"mode", std::string("circular")}}}) ==
-          floats({2, 3, 1}, {11, 1, 10, 3, 12, 13}));
-    CHECK_THROWS_AS(run_op({"TensorScatter", {cache, update}, {{"axis", attr(0)}}}), BadInput);
-    CHECK_THROWS_AS(run_op({"TensorScatter", {cache, floats({2, 4, 1}, std::vector<float>(8))}}), BadInput);
-}
-
 TEST_CASE("RotaryEmbedding turns a part of every head") {
     for (const std::int64_t interleaved : {0, 1})
         check_close(

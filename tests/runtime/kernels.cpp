@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "runtime/kernels/arg_extremum.hpp"
-#include "runtime/kernels/cumulative_sum.hpp"
+#include "runtime/kernels/cumulative.hpp"
 #include "runtime/kernels/gather.hpp"
 #include "runtime/kernels/gather_elements.hpp"
 #include "runtime/kernels/gather_nd.hpp"
@@ -74,8 +74,7 @@ TEST_CASE("gather_elements and gather_nd") {
           std::vector<std::int64_t>{1, 4});
 
     Operand rows = operand_of<std::int64_t>(DataType::i64, {2, 1}, {1, 0});
-    CHECK(run_kernel<std::int64_t>(make_gather_nd, {&data, &rows, &dst}, {0}) ==
-          std::vector<std::int64_t>{3, 4, 1, 2});
+    CHECK(run_kernel<std::int64_t>(make_gather_nd, {&data, &rows, &dst}, {0}) == std::vector<std::int64_t>{3, 4, 1, 2});
 
     Operand cube = operand_of<std::int64_t>(DataType::i64, {2, 2, 2}, {0, 1, 2, 3, 4, 5, 6, 7});
     Operand batched = operand_of<std::int64_t>(DataType::i64, {2, 1}, {1, 0});
@@ -98,11 +97,11 @@ TEST_CASE("cumulative_sum in every mode") {
     Operand src = operand_of<std::int32_t>(DataType::i32, {2, 3}, {1, 2, 3, 4, 5, 6});
     Operand dst = make_operand(layout(DataType::i32, {2, 3}));
     using Ints = std::vector<std::int32_t>;
-    CHECK(run_kernel<std::int32_t>(make_cumulative_sum, {&src, &dst}, {1, 0, 0}) == Ints{1, 3, 6, 4, 9, 15});
-    CHECK(run_kernel<std::int32_t>(make_cumulative_sum, {&src, &dst}, {1, 1, 0}) == Ints{0, 1, 3, 0, 4, 9});
-    CHECK(run_kernel<std::int32_t>(make_cumulative_sum, {&src, &dst}, {1, 0, 1}) == Ints{6, 5, 3, 15, 11, 6});
-    CHECK(run_kernel<std::int32_t>(make_cumulative_sum, {&src, &dst}, {1, 1, 1}) == Ints{5, 3, 0, 11, 6, 0});
-    CHECK(run_kernel<std::int32_t>(make_cumulative_sum, {&src, &dst}, {0, 0, 0}) == Ints{1, 2, 3, 5, 7, 9});
+    CHECK(run_kernel<std::int32_t>(make_cumulative, {&src, &dst}, {1, 0, 0}) == Ints{1, 3, 6, 4, 9, 15});
+    CHECK(run_kernel<std::int32_t>(make_cumulative, {&src, &dst}, {1, 1, 0}) == Ints{0, 1, 3, 0, 4, 9});
+    CHECK(run_kernel<std::int32_t>(make_cumulative, {&src, &dst}, {1, 0, 1}) == Ints{6, 5, 3, 15, 11, 6});
+    CHECK(run_kernel<std::int32_t>(make_cumulative, {&src, &dst}, {1, 1, 1}) == Ints{5, 3, 0, 11, 6, 0});
+    CHECK(run_kernel<std::int32_t>(make_cumulative, {&src, &dst}, {0, 0, 0}) == Ints{1, 2, 3, 5, 7, 9});
 }
 
 TEST_CASE("16-bit floats convert exactly and round to nearest even") {

@@ -1,20 +1,22 @@
-// Operands: src, dst (equal dims and types). ints: {axis, exclusive, reverse} as in ONNX CumSum.
+// Operands: src, dst (equal dims and types). ints: {axis, exclusive, reverse} as in ONNX CumSum, {1 = products}.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
+#include "runtime/combine.hpp"
 #include "runtime/kernel.hpp"
 
 namespace igata::runtime {
 
-inline void run_cumulative_sum(const KernelSpec& spec, std::byte* const* operands) {
+inline void run_cumulative(const KernelSpec& spec, std::byte* const* operands) {
     const MemorySpec& src = spec.operands[0];
     const MemorySpec& dst = spec.operands[1];
     const auto axis = static_cast<int>(spec.ints[0]);
     const bool exclusive = spec.ints[1] != 0;
     const bool reverse = spec.ints[2] != 0;
+    const Combine kind = spec.ints[3] != 0 ? Combine::multiply : Combine::add;
     MemorySpec lines = src;
     lines.dims[axis] = 1;
     with_type(src.dtype, [&](auto type) {
@@ -26,11 +28,11 @@ inline void run_cumulative_sum(const KernelSpec& spec, std::byte* const* operand
                 unflatten(lines, i, index);
                 const T* from = reinterpret_cast<const T*>(operands[0]) + offset_of(src, index);
                 T* to = reinterpret_cast<T*>(operands[1]) + offset_of(dst, index);
-                Value total = 0;
+                Value total = kind == Combine::multiply ? Value{1} : Value{0};
                 for (std::int64_t k = 0; k < src.dims[axis]; ++k) {
                     const std::int64_t at = reverse ? src.dims[axis] - 1 - k : k;
                     const auto before = total;
-                    total = static_cast<Value>(total + Element<T>::load(from[at * src.strides[axis]]));
+                    total = combine(kind, total, Element<T>::load(from[at * src.strides[axis]]));
                     to[at * dst.strides[axis]] = Element<T>::store(exclusive ? before : total);
                 }
             }
@@ -38,9 +40,9 @@ inline void run_cumulative_sum(const KernelSpec& spec, std::byte* const* operand
     });
 }
 
-inline std::unique_ptr<Operation> make_cumulative_sum(const Builder&, const KernelSpec& spec) {
+inline std::unique_ptr<Operation> make_cumulative(const Builder&, const KernelSpec& spec) {
     return std::make_unique<KernelOperation>(
-        spec, [](const KernelSpec& s, std::byte* const* operands, std::byte*) { run_cumulative_sum(s, operands); });
+        spec, [](const KernelSpec& s, std::byte* const* operands, std::byte*) { run_cumulative(s, operands); });
 }
 
 }  // namespace igata::runtime
