@@ -1,11 +1,12 @@
 # igata_add_predictor(<target> MODEL <file.onnx>
-#     [NAME <identifier>] [BIND <dim>=<v> ...] [WEIGHTS literal|incbin|file] [PRECISION f32]
+#     [NAME <identifier>] [BIND <dim>=<v>[,<v>...] ...] [WEIGHTS literal|incbin|file] [PRECISION f32]
 #     [THREADING seq|omp] [EXECUTABLE] [SHARED] [REPORT] [TEST_DATA <dir>] [OPTIONS ...])
 #
 # Casts an ONNX model into C++ at build time and compiles it into the library <target>; link it and include <name>.h (C) or
 # <name>.hpp (C++17). It is cast again when the model or the compiler changes.
 #   NAME        C prefix and C++ namespace; default: <target>
-#   BIND        values of symbolic dims, by symbol (N=1) or by input and axis (image:0=1)
+#   BIND        values of symbolic dims, by symbol (N=1) or by input and axis (image:0=1); several values (N=1,8,32) make a plan for
+#               each, or for every combination of those of several dims
 #   WEIGHTS     literal: in the C++ file; incbin: in a file that the assembler includes (default); file: mapped at run time
 #   THREADING   omp (default): OpenMP; seq: compiled and linked without OpenMP, a run never uses more than the calling thread
 #   EXECUTABLE  also builds the standalone predictor <name> (target <target>_predictor)
@@ -90,8 +91,8 @@ macro(_igata_check_arguments)
         _igata_fail("PRECISION ${arg_PRECISION} is not supported, only f32")
     endif()
     foreach(bind IN LISTS arg_BIND)
-        if(NOT bind MATCHES "^.+=[0-9]+$")
-            _igata_fail("BIND takes <dim>=<value>, not '${bind}'")
+        if(NOT bind MATCHES "^.+=[0-9]+(,[0-9]+)*$")
+            _igata_fail("BIND takes <dim>=<value>[,<value>...], not '${bind}'")
         endif()
     endforeach()
 endmacro()

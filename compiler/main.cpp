@@ -42,8 +42,10 @@ void add_model(CLI::App* sub, std::filesystem::path& model) {
 }
 
 void add_bind(CLI::App* sub, PipelineFlags& flags) {
-    sub->add_option("--bind", flags.bind, "the value of a dim that the model leaves open: its symbol, or INPUT:AXIS")
-        ->type_name("DIM=VALUE")
+    sub->add_option("--bind", flags.bind,
+                    "the value of a dim that the model leaves open: its symbol, or INPUT:AXIS. Several values make a "
+                    "plan for each, those of several dims for every combination")
+        ->type_name("DIM=VALUE[,VALUE...]")
         ->allow_extra_args(false);
 }
 
@@ -77,7 +79,8 @@ void add_engine(CLI::App* sub, EngineKind& engine, double& rtol, double& atol) {
 void add_compile(CLI::App& app, CompileFlags& flags) {
     CLI::App* sub = command(app, "compile", "Cast a model into C++",
                             "  igata compile model.onnx -o out\n"
-                            "  igata compile model.onnx -o out --name photo --bind image:0=8 --weights incbin\n");
+                            "  igata compile model.onnx -o out --name photo --bind image:0=8 --weights incbin\n"
+                            "  igata compile model.onnx -o out --bind N=1,8,32\n");
     add_model(sub, flags.model);
     sub->add_option("-o,--output", flags.folder, "the folder to write to")->required()->type_name("DIR");
     sub->add_option("--name", flags.name, "name of the files and of the C++ namespace; default: the model file's")

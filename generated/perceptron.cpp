@@ -44,7 +44,9 @@ constexpr StepSpec steps[] = {
     {StepKind::matmul, &head_spec, "head", 4, {{Space::output, 1, 0}, {Space::weights, 0, 832}, {Space::weights, 0, 1088}, {Space::output, 0, 0}}},
 };
 
-constexpr ProgramSpec program{steps, 2, 0, 1152};
+constexpr ProgramSpec programs[] = {
+    {steps, 2, 0, 1152},
+};
 using ProgramKinds = Kinds<kinds_of(steps, 2)>;
 
 // The interface -----------------------------------------------------------------------------------------------------
@@ -63,27 +65,29 @@ constexpr igata_step_info step_infos[] = {
     {"m0", "matmul", "m0", "[1,12] x [12,16] relu", 384, 944},
     {"head", "matmul", "head", "[1,16] x [16,4]", 128, 352},
 };
-constexpr igata_predictor_info info{"perceptron", 1, 2, inputs, outputs, 1, 0, 2, 1152, 0, step_infos};
+constexpr igata_predictor_info plans[1] = {
+    {"perceptron", 1, 2, inputs, outputs, 1, 0, 2, 1152, 0, step_infos, 1, plans},
+};
 
 }  // namespace igata::runtime::model
 }  // namespace
 
 struct perceptron_model {
     explicit perceptron_model(const igata_options& options)
-        : weights(options), program(igata::runtime::model::program, weights.data(), igata::runtime::threads_of(options),
-                                    igata::runtime::model::ProgramKinds()) {}
+        : weights(options), programs(igata::runtime::model::programs, 1, weights.data(), igata::runtime::threads_of(options),
+                                     igata::runtime::model::ProgramKinds()) {}
 
     igata::runtime::model::Weights weights;
-    igata::runtime::Program program;
+    igata::runtime::Programs programs;
 };
 
 struct perceptron_context {
-    explicit perceptron_context(const perceptron_model& model) : context(model.program) {}
+    explicit perceptron_context(const perceptron_model& model) : contexts(model.programs) {}
 
-    igata::runtime::Context context;
+    igata::runtime::Contexts contexts;
 };
 
-const igata_predictor_info* perceptron_info(void) { return &igata::runtime::model::info; }
+const igata_predictor_info* perceptron_info(void) { return igata::runtime::model::plans; }
 
 igata_status perceptron_model_create(const igata_options* options, perceptron_model** model) {
     return igata::runtime::guarded([&] {
@@ -105,30 +109,58 @@ igata_status perceptron_context_create(const perceptron_model* model, perceptron
 
 void perceptron_context_destroy(perceptron_context* context) { delete context; }
 
-size_t perceptron_context_bytes(const perceptron_model* model) { return model != nullptr ? model->program.arena_bytes() : 0; }
+size_t perceptron_context_bytes(const perceptron_model* model) { return model != nullptr ? model->programs.arena_bytes() : 0; }
+
+namespace {
+
+void run(perceptron_context* context, const void* const* inputs, const igata::runtime::InputDims& dims, void* const* outputs) {
+    igata::runtime::require(context != nullptr, "context is null");
+    igata::runtime::run_plans<1, 2>(
+        *perceptron_info(), inputs, dims, outputs, [&](std::size_t plan, const void* const* in, void* const* out) {
+            context->contexts[plan].run(in, out);
+        });
+}
+
+void profile(perceptron_context* context, const void* const* inputs, const igata::runtime::InputDims& dims, void* const* outputs,
+             double* seconds) {
+    igata::runtime::require(context != nullptr && seconds != nullptr, "context or seconds is null");
+    igata::runtime::run_plans<1, 2>(
+        *perceptron_info(), inputs, dims, outputs, [&](std::size_t plan, const void* const* in, void* const* out) {
+            context->contexts[plan].profile(in, out, seconds + igata::runtime::first_step(*perceptron_info(), plan));
+        });
+}
+
+}  // namespace
 
 igata_status perceptron_run(perceptron_context* context, const void* const* inputs, void* const* outputs, int64_t batch) {
-    return igata::runtime::guarded([&] {
-        igata::runtime::require(context != nullptr, "context is null");
-        igata::runtime::run_batch<1, 2>(
-            *perceptron_info(), inputs, outputs, batch,
-            [&](const void* const* in, void* const* out) { context->context.run(in, out); });
-    });
+    return igata::runtime::guarded(
+        [&] { run(context, inputs, igata::runtime::batch_dims(*perceptron_info(), batch), outputs); });
+}
+
+igata_status perceptron_run_shaped(perceptron_context* context, const void* const* inputs, const int64_t* const* input_dims,
+                                 void* const* outputs) {
+    return igata::runtime::guarded(
+        [&] { run(context, inputs, igata::runtime::given_dims(*perceptron_info(), input_dims), outputs); });
+}
+
+igata_status perceptron_output_dims(const int64_t* const* input_dims, int64_t* const* output_dims) {
+    return igata::runtime::guarded([&] { igata::runtime::tell_output_dims(*perceptron_info(), input_dims, output_dims); });
 }
 
 igata_status perceptron_profile(perceptron_context* context, const void* const* inputs, void* const* outputs, int64_t batch,
                               double* seconds) {
-    return igata::runtime::guarded([&] {
-        igata::runtime::require(context != nullptr && seconds != nullptr, "context or seconds is null");
-        igata::runtime::run_batch<1, 2>(
-            *perceptron_info(), inputs, outputs, batch,
-            [&](const void* const* in, void* const* out) { context->context.profile(in, out, seconds); });
-    });
+    return igata::runtime::guarded(
+        [&] { profile(context, inputs, igata::runtime::batch_dims(*perceptron_info(), batch), outputs, seconds); });
+}
+
+igata_status perceptron_profile_shaped(perceptron_context* context, const void* const* inputs, const int64_t* const* input_dims,
+                                     void* const* outputs, double* seconds) {
+    return igata::runtime::guarded(
+        [&] { profile(context, inputs, igata::runtime::given_dims(*perceptron_info(), input_dims), outputs, seconds); });
 }
 
 const char* perceptron_implementation(const perceptron_model* model, int step) {
-    if (model == nullptr || step < 0 || step >= perceptron_info()->step_count) return nullptr;
-    return model->program.implementation(static_cast<std::size_t>(step)).c_str();
+    return model != nullptr ? igata::runtime::implementation_of(*perceptron_info(), model->programs, step) : nullptr;
 }
 
 const char* perceptron_status_message(igata_status status) { return igata::runtime::status_message(status); }

@@ -119,7 +119,8 @@ constexpr LoopSpec variance_spec{run_loop<variance_body>, nullptr, 2, 480};
 
 // best
 constexpr KernelSpec best_spec{
-    /*kernel*/ Kernel::arg_extremum,
+    /*name*/ "arg_extremum",
+    /*make*/ make_arg_extremum,
     /*operand_count*/ 2,
     /*operands*/ {{DataType::f32, 3, {40, 2, 6}, {1, 240, 40}}, {DataType::i64, 3, {1, 2, 6}, {0, 6, 1}}},
     /*ints*/ {0, 1},
@@ -153,7 +154,9 @@ constexpr StepSpec steps[] = {
     {StepKind::loop, &above_spec, "above", 3, {{Space::input, 1, 0}, {Space::output, 0, 0}, {Space::output, 2, 0}}},
 };
 
-constexpr ProgramSpec program{steps, 5, 1984, 0};
+constexpr ProgramSpec programs[] = {
+    {steps, 5, 1984, 0},
+};
 using ProgramKinds = Kinds<kinds_of(steps, 5)>;
 
 // The interface -----------------------------------------------------------------------------------------------------
@@ -179,27 +182,29 @@ constexpr igata_step_info step_infos[] = {
     {"best", "kernel", "best", "arg_extremum [40,2,6] -> [1,2,6]", 0, 2016},
     {"above", "loop", "above", "[2] -> [2]", 0, 26},
 };
-constexpr igata_predictor_info info{"statistics", 2, 3, inputs, outputs, 0, 0, 5, 0, 1984, step_infos};
+constexpr igata_predictor_info plans[1] = {
+    {"statistics", 2, 3, inputs, outputs, 0, 0, 5, 0, 1984, step_infos, 1, plans},
+};
 
 }  // namespace igata::runtime::model
 }  // namespace
 
 struct statistics_model {
     explicit statistics_model(const igata_options& options)
-        : weights(options), program(igata::runtime::model::program, weights.data(), igata::runtime::threads_of(options),
-                                    igata::runtime::model::ProgramKinds()) {}
+        : weights(options), programs(igata::runtime::model::programs, 1, weights.data(), igata::runtime::threads_of(options),
+                                     igata::runtime::model::ProgramKinds()) {}
 
     igata::runtime::model::Weights weights;
-    igata::runtime::Program program;
+    igata::runtime::Programs programs;
 };
 
 struct statistics_context {
-    explicit statistics_context(const statistics_model& model) : context(model.program) {}
+    explicit statistics_context(const statistics_model& model) : contexts(model.programs) {}
 
-    igata::runtime::Context context;
+    igata::runtime::Contexts contexts;
 };
 
-const igata_predictor_info* statistics_info(void) { return &igata::runtime::model::info; }
+const igata_predictor_info* statistics_info(void) { return igata::runtime::model::plans; }
 
 igata_status statistics_model_create(const igata_options* options, statistics_model** model) {
     return igata::runtime::guarded([&] {
@@ -221,30 +226,58 @@ igata_status statistics_context_create(const statistics_model* model, statistics
 
 void statistics_context_destroy(statistics_context* context) { delete context; }
 
-size_t statistics_context_bytes(const statistics_model* model) { return model != nullptr ? model->program.arena_bytes() : 0; }
+size_t statistics_context_bytes(const statistics_model* model) { return model != nullptr ? model->programs.arena_bytes() : 0; }
+
+namespace {
+
+void run(statistics_context* context, const void* const* inputs, const igata::runtime::InputDims& dims, void* const* outputs) {
+    igata::runtime::require(context != nullptr, "context is null");
+    igata::runtime::run_plans<2, 3>(
+        *statistics_info(), inputs, dims, outputs, [&](std::size_t plan, const void* const* in, void* const* out) {
+            context->contexts[plan].run(in, out);
+        });
+}
+
+void profile(statistics_context* context, const void* const* inputs, const igata::runtime::InputDims& dims, void* const* outputs,
+             double* seconds) {
+    igata::runtime::require(context != nullptr && seconds != nullptr, "context or seconds is null");
+    igata::runtime::run_plans<2, 3>(
+        *statistics_info(), inputs, dims, outputs, [&](std::size_t plan, const void* const* in, void* const* out) {
+            context->contexts[plan].profile(in, out, seconds + igata::runtime::first_step(*statistics_info(), plan));
+        });
+}
+
+}  // namespace
 
 igata_status statistics_run(statistics_context* context, const void* const* inputs, void* const* outputs, int64_t batch) {
-    return igata::runtime::guarded([&] {
-        igata::runtime::require(context != nullptr, "context is null");
-        igata::runtime::run_batch<2, 3>(
-            *statistics_info(), inputs, outputs, batch,
-            [&](const void* const* in, void* const* out) { context->context.run(in, out); });
-    });
+    return igata::runtime::guarded(
+        [&] { run(context, inputs, igata::runtime::batch_dims(*statistics_info(), batch), outputs); });
+}
+
+igata_status statistics_run_shaped(statistics_context* context, const void* const* inputs, const int64_t* const* input_dims,
+                                 void* const* outputs) {
+    return igata::runtime::guarded(
+        [&] { run(context, inputs, igata::runtime::given_dims(*statistics_info(), input_dims), outputs); });
+}
+
+igata_status statistics_output_dims(const int64_t* const* input_dims, int64_t* const* output_dims) {
+    return igata::runtime::guarded([&] { igata::runtime::tell_output_dims(*statistics_info(), input_dims, output_dims); });
 }
 
 igata_status statistics_profile(statistics_context* context, const void* const* inputs, void* const* outputs, int64_t batch,
                               double* seconds) {
-    return igata::runtime::guarded([&] {
-        igata::runtime::require(context != nullptr && seconds != nullptr, "context or seconds is null");
-        igata::runtime::run_batch<2, 3>(
-            *statistics_info(), inputs, outputs, batch,
-            [&](const void* const* in, void* const* out) { context->context.profile(in, out, seconds); });
-    });
+    return igata::runtime::guarded(
+        [&] { profile(context, inputs, igata::runtime::batch_dims(*statistics_info(), batch), outputs, seconds); });
+}
+
+igata_status statistics_profile_shaped(statistics_context* context, const void* const* inputs, const int64_t* const* input_dims,
+                                     void* const* outputs, double* seconds) {
+    return igata::runtime::guarded(
+        [&] { profile(context, inputs, igata::runtime::given_dims(*statistics_info(), input_dims), outputs, seconds); });
 }
 
 const char* statistics_implementation(const statistics_model* model, int step) {
-    if (model == nullptr || step < 0 || step >= statistics_info()->step_count) return nullptr;
-    return model->program.implementation(static_cast<std::size_t>(step)).c_str();
+    return model != nullptr ? igata::runtime::implementation_of(*statistics_info(), model->programs, step) : nullptr;
 }
 
 const char* statistics_status_message(igata_status status) { return igata::runtime::status_message(status); }

@@ -15,8 +15,8 @@
 #ifndef IGATA_STATISTICS_H
 #define IGATA_STATISTICS_H
 
-#ifndef IGATA_PREDICTOR_ABI_1
-#define IGATA_PREDICTOR_ABI_1
+#ifndef IGATA_PREDICTOR_ABI_2
+#define IGATA_PREDICTOR_ABI_2
 /* What every predictor that Igata casts has in common; the same text stands in each predictor's header. */
 
 #include <stddef.h>
@@ -24,7 +24,7 @@
 
 typedef enum igata_status {
     IGATA_OK = 0,
-    IGATA_BAD_ARGUMENT = 1,  /* a null pointer or an impossible batch */
+    IGATA_BAD_ARGUMENT = 1,  /* a null pointer, an impossible batch, or dims that there is no plan for */
     IGATA_BAD_WEIGHTS = 2,   /* the weights file is missing, or not the one that belongs to this predictor */
     IGATA_OUT_OF_MEMORY = 3,
     IGATA_FAILED = 4         /* oneDNN refused; the message says at which step */
@@ -55,18 +55,23 @@ typedef struct igata_step_info {
     int64_t bytes;       /* read and written, each operand once */
 } igata_step_info;
 
+/* A plan: what was cast for one set of dims. Where the model's open dims were bound to several values, a predictor has
+ * several plans, of which <name>_info() is the first; `plans` has all. Steps are numbered through all plans. */
 typedef struct igata_predictor_info {
     const char* name;
     int input_count;
     int output_count;
     const igata_tensor_info* inputs;
     const igata_tensor_info* outputs;
-    int batched;          /* 1: dims[0] of every input and output is a batch, and run takes any multiple of it */
+    int batched;          /* 1: dims[0] of every input and output is a batch, and run takes any multiple of it
+                           * (or sum of multiples of those of several plans) */
     int weights_in_file;  /* 1: igata_options.weights must name the .bin that was cast with the predictor */
     int step_count;
     size_t weight_bytes;
     size_t arena_bytes;   /* activations of one context; oneDNN's scratch memory comes on top */
     const igata_step_info* steps;
+    int plan_count;
+    const struct igata_predictor_info* plans;
 } igata_predictor_info;
 
 typedef struct igata_options {
@@ -98,12 +103,22 @@ void statistics_context_destroy(statistics_context* context);
 size_t statistics_context_bytes(const statistics_model* model);
 
 /* inputs[i] and outputs[i] point to dense row-major tensors as in statistics_info(). `batch` is the extent of axis 0, any
- * multiple of the predictor's own; 0 stands for the predictor's own. Allocates, locks and prints nothing. */
+ * multiple of the predictor's own, or sum of multiples of those of its plans; 0 stands for the first plan's. Allocates, locks and prints nothing. */
 igata_status statistics_run(statistics_context* context, const void* const* inputs, void* const* outputs, int64_t batch);
 
-/* Like run, and adds the seconds that each step took to seconds[0 .. step_count): see statistics_info()->steps. */
+/* Like run for inputs of the dims input_dims[i][0 .. rank): those of one of the plans in statistics_info()->plans, or a batch made
+ * up of them. For others IGATA_BAD_ARGUMENT, and statistics_last_error() lists those that there are. */
+igata_status statistics_run_shaped(statistics_context* context, const void* const* inputs, const int64_t* const* input_dims,
+                                 void* const* outputs);
+/* The dims of the outputs of such a run: output_dims[i] has room for as many as the output's rank. */
+igata_status statistics_output_dims(const int64_t* const* input_dims, int64_t* const* output_dims);
+
+/* Like run, and adds the seconds that each step took to seconds[i]: first the steps of the first plan, then those of the next,
+ * and so on; see igata_predictor_info.steps. */
 igata_status statistics_profile(statistics_context* context, const void* const* inputs, void* const* outputs, int64_t batch,
                               double* seconds);
+igata_status statistics_profile_shaped(statistics_context* context, const void* const* inputs, const int64_t* const* input_dims,
+                                     void* const* outputs, double* seconds);
 /* What runs a step on this processor: oneDNN's name of its implementation, or `igata:` and the kernel's. The model's; NULL
  * if there is no such step. */
 const char* statistics_implementation(const statistics_model* model, int step);

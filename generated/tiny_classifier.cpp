@@ -138,7 +138,9 @@ constexpr StepSpec steps[] = {
     {StepKind::softmax, &softmax_spec, "softmax", 2, {{Space::arena, 0, 0}, {Space::output, 0, 0}}},
 };
 
-constexpr ProgramSpec program{steps, 7, 20480, 2240};
+constexpr ProgramSpec programs[] = {
+    {steps, 7, 20480, 2240},
+};
 using ProgramKinds = Kinds<kinds_of(steps, 7)>;
 
 // The interface -----------------------------------------------------------------------------------------------------
@@ -160,27 +162,29 @@ constexpr igata_step_info step_infos[] = {
     {"dense", "matmul", "dense", "[1,8] x [8,5]", 80, 232},
     {"softmax", "softmax", "softmax", "[1,5]", 0, 40},
 };
-constexpr igata_predictor_info info{"tiny_classifier", 1, 1, inputs, outputs, 1, 0, 7, 2240, 20480, step_infos};
+constexpr igata_predictor_info plans[1] = {
+    {"tiny_classifier", 1, 1, inputs, outputs, 1, 0, 7, 2240, 20480, step_infos, 1, plans},
+};
 
 }  // namespace igata::runtime::model
 }  // namespace
 
 struct tiny_classifier_model {
     explicit tiny_classifier_model(const igata_options& options)
-        : weights(options), program(igata::runtime::model::program, weights.data(), igata::runtime::threads_of(options),
-                                    igata::runtime::model::ProgramKinds()) {}
+        : weights(options), programs(igata::runtime::model::programs, 1, weights.data(), igata::runtime::threads_of(options),
+                                     igata::runtime::model::ProgramKinds()) {}
 
     igata::runtime::model::Weights weights;
-    igata::runtime::Program program;
+    igata::runtime::Programs programs;
 };
 
 struct tiny_classifier_context {
-    explicit tiny_classifier_context(const tiny_classifier_model& model) : context(model.program) {}
+    explicit tiny_classifier_context(const tiny_classifier_model& model) : contexts(model.programs) {}
 
-    igata::runtime::Context context;
+    igata::runtime::Contexts contexts;
 };
 
-const igata_predictor_info* tiny_classifier_info(void) { return &igata::runtime::model::info; }
+const igata_predictor_info* tiny_classifier_info(void) { return igata::runtime::model::plans; }
 
 igata_status tiny_classifier_model_create(const igata_options* options, tiny_classifier_model** model) {
     return igata::runtime::guarded([&] {
@@ -202,30 +206,58 @@ igata_status tiny_classifier_context_create(const tiny_classifier_model* model, 
 
 void tiny_classifier_context_destroy(tiny_classifier_context* context) { delete context; }
 
-size_t tiny_classifier_context_bytes(const tiny_classifier_model* model) { return model != nullptr ? model->program.arena_bytes() : 0; }
+size_t tiny_classifier_context_bytes(const tiny_classifier_model* model) { return model != nullptr ? model->programs.arena_bytes() : 0; }
+
+namespace {
+
+void run(tiny_classifier_context* context, const void* const* inputs, const igata::runtime::InputDims& dims, void* const* outputs) {
+    igata::runtime::require(context != nullptr, "context is null");
+    igata::runtime::run_plans<1, 1>(
+        *tiny_classifier_info(), inputs, dims, outputs, [&](std::size_t plan, const void* const* in, void* const* out) {
+            context->contexts[plan].run(in, out);
+        });
+}
+
+void profile(tiny_classifier_context* context, const void* const* inputs, const igata::runtime::InputDims& dims, void* const* outputs,
+             double* seconds) {
+    igata::runtime::require(context != nullptr && seconds != nullptr, "context or seconds is null");
+    igata::runtime::run_plans<1, 1>(
+        *tiny_classifier_info(), inputs, dims, outputs, [&](std::size_t plan, const void* const* in, void* const* out) {
+            context->contexts[plan].profile(in, out, seconds + igata::runtime::first_step(*tiny_classifier_info(), plan));
+        });
+}
+
+}  // namespace
 
 igata_status tiny_classifier_run(tiny_classifier_context* context, const void* const* inputs, void* const* outputs, int64_t batch) {
-    return igata::runtime::guarded([&] {
-        igata::runtime::require(context != nullptr, "context is null");
-        igata::runtime::run_batch<1, 1>(
-            *tiny_classifier_info(), inputs, outputs, batch,
-            [&](const void* const* in, void* const* out) { context->context.run(in, out); });
-    });
+    return igata::runtime::guarded(
+        [&] { run(context, inputs, igata::runtime::batch_dims(*tiny_classifier_info(), batch), outputs); });
+}
+
+igata_status tiny_classifier_run_shaped(tiny_classifier_context* context, const void* const* inputs, const int64_t* const* input_dims,
+                                 void* const* outputs) {
+    return igata::runtime::guarded(
+        [&] { run(context, inputs, igata::runtime::given_dims(*tiny_classifier_info(), input_dims), outputs); });
+}
+
+igata_status tiny_classifier_output_dims(const int64_t* const* input_dims, int64_t* const* output_dims) {
+    return igata::runtime::guarded([&] { igata::runtime::tell_output_dims(*tiny_classifier_info(), input_dims, output_dims); });
 }
 
 igata_status tiny_classifier_profile(tiny_classifier_context* context, const void* const* inputs, void* const* outputs, int64_t batch,
                               double* seconds) {
-    return igata::runtime::guarded([&] {
-        igata::runtime::require(context != nullptr && seconds != nullptr, "context or seconds is null");
-        igata::runtime::run_batch<1, 1>(
-            *tiny_classifier_info(), inputs, outputs, batch,
-            [&](const void* const* in, void* const* out) { context->context.profile(in, out, seconds); });
-    });
+    return igata::runtime::guarded(
+        [&] { profile(context, inputs, igata::runtime::batch_dims(*tiny_classifier_info(), batch), outputs, seconds); });
+}
+
+igata_status tiny_classifier_profile_shaped(tiny_classifier_context* context, const void* const* inputs, const int64_t* const* input_dims,
+                                     void* const* outputs, double* seconds) {
+    return igata::runtime::guarded(
+        [&] { profile(context, inputs, igata::runtime::given_dims(*tiny_classifier_info(), input_dims), outputs, seconds); });
 }
 
 const char* tiny_classifier_implementation(const tiny_classifier_model* model, int step) {
-    if (model == nullptr || step < 0 || step >= tiny_classifier_info()->step_count) return nullptr;
-    return model->program.implementation(static_cast<std::size_t>(step)).c_str();
+    return model != nullptr ? igata::runtime::implementation_of(*tiny_classifier_info(), model->programs, step) : nullptr;
 }
 
 const char* tiny_classifier_status_message(igata_status status) { return igata::runtime::status_message(status); }

@@ -36,6 +36,7 @@ public:
           strip_(Versions<DepthwiseStrip, const ImageShape&, const DepthwisePart&>::get(isa)) {
         pack(spec, reinterpret_cast<const float*>(builder.constant(1)),
              reinterpret_cast<const float*>(builder.constant(2)));
+        for (AlignedMemory* memory : {&weights_, &bias_}) builder.share(*memory);
         for (int i = 0; i < eltwise; ++i) {
             const PostOp& op = spec.epilogue.ops[i];
             activations_.push_back({eltwise_function(op.eltwise, isa), op.alpha, op.beta});

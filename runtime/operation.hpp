@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <map>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -21,19 +23,39 @@ inline constexpr std::size_t alignment = 64;
 
 inline std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
-/// Owned memory, 64-byte aligned.
+/// Memory, 64-byte aligned; copies share it.
 class AlignedMemory {
 public:
     AlignedMemory() = default;
     explicit AlignedMemory(std::size_t bytes)
-        : data_(static_cast<std::byte*>(::operator new (bytes > 0 ? bytes : 1, std::align_val_t{alignment}))) {}
+        : data_(static_cast<std::byte*>(::operator new (bytes > 0 ? bytes : 1, std::align_val_t{alignment})),
+                [](std::byte* data) { ::operator delete (data, std::align_val_t{alignment}); }),
+          size_(bytes) {}
     std::byte* get() const { return data_.get(); }
+    std::size_t size() const { return size_; }
 
 private:
-    struct Delete {
-        void operator()(std::byte* data) const { ::operator delete (data, std::align_val_t{alignment}); }
-    };
-    std::unique_ptr<std::byte, Delete> data_;
+    std::shared_ptr<std::byte> data_;
+    std::size_t size_ = 0;
+};
+
+/// Constants as operations have packed them. What several pack alike, in one program or in several of a model, is kept
+/// once.
+class PackedConstants {
+public:
+    /// Gives the memory up for an equal one, if there is one.
+    void share(AlignedMemory& memory) {
+        const auto [begin, end] = by_size_.equal_range(memory.size());
+        for (auto known = begin; known != end; ++known) {
+            if (std::memcmp(known->second.get(), memory.get(), memory.size()) != 0) continue;
+            memory = known->second;
+            return;
+        }
+        by_size_.emplace(memory.size(), memory);
+    }
+
+private:
+    std::multimap<std::size_t, AlignedMemory> by_size_;
 };
 
 class Call;
@@ -128,7 +150,12 @@ struct Builder {
     dnnl::engine engine;
     const StepSpec* step = nullptr;
     const std::byte* weights = nullptr;
+    PackedConstants* packed = nullptr;  ///< while the program is made
 
+    /// To be called with constants that are packed for good: equal ones become one.
+    void share(AlignedMemory& memory) const {
+        if (packed != nullptr) packed->share(memory);
+    }
     bool is_absent(int operand) const { return step->operands[operand].space == Space::none; }
     /// The bytes of an operand in the constant pool, or null if it is no constant.
     const std::byte* constant(int operand) const {
@@ -217,6 +244,7 @@ private:
         dnnl::stream stream(engine_);
         dnnl::reorder(from, to).execute(stream, from, to);
         stream.wait();
+        builder_.share(packed_.back());
         return packed_.back().get();
     }
 

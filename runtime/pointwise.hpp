@@ -40,6 +40,7 @@ public:
         choose_blocks();
         pack(spec, reinterpret_cast<const float*>(builder.constant(1)),
              reinterpret_cast<const float*>(builder.constant(2)));
+        for (AlignedMemory* memory : {&weights_, &bias_}) builder.share(*memory);
         if (spec.scale.is_present()) {
             scale_operand_ = spec.scale.operand_index;
             scale_image_ = spec.scale.memory.dims[0] > 1 ? spec.scale.memory.strides[0] : 0;

@@ -1,5 +1,5 @@
-#ifndef IGATA_PREDICTOR_ABI_1
-#define IGATA_PREDICTOR_ABI_1
+#ifndef IGATA_PREDICTOR_ABI_2
+#define IGATA_PREDICTOR_ABI_2
 /* What every predictor that Igata casts has in common; the same text stands in each predictor's header. */
 
 #include <stddef.h>
@@ -7,7 +7,7 @@
 
 typedef enum igata_status {
     IGATA_OK = 0,
-    IGATA_BAD_ARGUMENT = 1,  /* a null pointer or an impossible batch */
+    IGATA_BAD_ARGUMENT = 1,  /* a null pointer, an impossible batch, or dims that there is no plan for */
     IGATA_BAD_WEIGHTS = 2,   /* the weights file is missing, or not the one that belongs to this predictor */
     IGATA_OUT_OF_MEMORY = 3,
     IGATA_FAILED = 4         /* oneDNN refused; the message says at which step */
@@ -38,18 +38,23 @@ typedef struct igata_step_info {
     int64_t bytes;       /* read and written, each operand once */
 } igata_step_info;
 
+/* A plan: what was cast for one set of dims. Where the model's open dims were bound to several values, a predictor has
+ * several plans, of which <name>_info() is the first; `plans` has all. Steps are numbered through all plans. */
 typedef struct igata_predictor_info {
     const char* name;
     int input_count;
     int output_count;
     const igata_tensor_info* inputs;
     const igata_tensor_info* outputs;
-    int batched;          /* 1: dims[0] of every input and output is a batch, and run takes any multiple of it */
+    int batched;          /* 1: dims[0] of every input and output is a batch, and run takes any multiple of it
+                           * (or sum of multiples of those of several plans) */
     int weights_in_file;  /* 1: igata_options.weights must name the .bin that was cast with the predictor */
     int step_count;
     size_t weight_bytes;
     size_t arena_bytes;   /* activations of one context; oneDNN's scratch memory comes on top */
     const igata_step_info* steps;
+    int plan_count;
+    const struct igata_predictor_info* plans;
 } igata_predictor_info;
 
 typedef struct igata_options {

@@ -1,5 +1,6 @@
 #include "runtime/predictor_arguments.hpp"
 
+#include <cmath>
 #include <cstdlib>
 #include <functional>
 
@@ -29,6 +30,18 @@ std::vector<double> numbers(const std::string& text, const std::string& option) 
         begin = end + 1;
     }
     return values;
+}
+
+/// `[NAME=]D,D,...`
+std::pair<std::string, std::vector<std::int64_t>> name_and_dims(const std::string& text) {
+    const std::size_t equals = text.rfind('=');
+    const std::size_t begin = equals == std::string::npos ? 0 : equals + 1;
+    std::vector<std::int64_t> dims;
+    for (const double dim : numbers(text.substr(begin), "--shape")) {
+        if (dim < 1.0 || dim > 1e9 || dim != std::floor(dim)) throw Failure(2, "--shape takes whole numbers of at least 1, not '" + text + "'");
+        dims.push_back(static_cast<std::int64_t>(dim));
+    }
+    return {begin > 0 ? text.substr(0, equals) : "", dims};
 }
 
 /// The place of `text` in `choices`.
@@ -62,6 +75,9 @@ const std::vector<Option>& options() {
         {"--benchmark", "N", "time N runs after a warm-up",
          [](Arguments& a, const std::string& v) { a.benchmark = whole_number(v, "--benchmark", 1); }},
         {"--per-step", nullptr, "with --benchmark: the time of each step", [](Arguments& a, const std::string&) { a.per_step = true; }},
+        {"--shape", "[NAME=]D,D,...", "of the input of --benchmark or of pictures (the first that there is)",
+         [](Arguments& a, const std::string& v) { a.shapes.push_back(name_and_dims(v)); }},
+        {"--batch", "N", "likewise, axis 0 alone", [](Arguments& a, const std::string& v) { a.batch = whole_number(v, "--batch", 1); }},
         {"--verify", "DIR", "replay DIR/test_data_set_*; exit 1 beyond --rtol and --atol",
          [](Arguments& a, const std::string& v) { a.verify = v; }},
         {"--rtol", "R", "relative tolerance of --verify (1e-3)", [](Arguments& a, const std::string& v) { a.rtol = number(v, "--rtol"); }},
@@ -126,6 +142,8 @@ Arguments parse_arguments(int argc, char** argv, const igata_predictor_info& inf
     }
     if (!arguments.pictures.empty() && !arguments.inputs.empty())
         throw Failure(2, "pass either pictures or NAME=FILE.npy, not both ('" + arguments.pictures[0] + "' was taken for a picture)");
+    if (!arguments.inputs.empty() && (!arguments.shapes.empty() || arguments.batch > 0))
+        throw Failure(2, "--shape and --batch are for inputs that no file gives");
     if (arguments.per_step && arguments.benchmark == 0) throw Failure(2, "--per-step goes with --benchmark N");
     return arguments;
 }

@@ -13,6 +13,7 @@
 
 #include "runtime/predictor_arguments.hpp"
 #include "runtime/predictor_profile.hpp"
+#include "runtime/predictor_shapes.hpp"
 
 namespace igata::cli {
 
@@ -45,26 +46,28 @@ public:
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    /// Outputs of `repeats` runs in one call.
-    std::vector<Tensor> run(const std::vector<Tensor>& inputs, std::int64_t repeats = 1) {
+    std::vector<Tensor> run(const std::vector<Tensor>& inputs) {
+        const Pointers from(inputs);
+        std::vector<std::vector<std::int64_t>> dims;
+        std::vector<std::int64_t*> places;
+        for (int i = 0; i < f_.info->output_count; ++i) dims.push_back(dims_of(f_.info->outputs[i]));
+        for (std::vector<std::int64_t>& place : dims) places.push_back(place.data());
+        check(f_.output_dims(from.dims.data(), places.data()));
         std::vector<Tensor> outputs;
-        for (int i = 0; i < f_.info->output_count; ++i) {
-            std::vector<std::int64_t> dims = dims_of(f_.info->outputs[i]);
-            if (f_.info->batched != 0) dims[0] *= repeats;
-            outputs.push_back(make_tensor(f_.info->outputs[i].dtype, dims));
-        }
-        run_into(inputs, outputs, repeats);
+        for (std::size_t i = 0; i < dims.size(); ++i) outputs.push_back(make_tensor(f_.info->outputs[i].dtype, dims[i]));
+        run_into(inputs, outputs);
         return outputs;
     }
 
-    void run_into(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, std::int64_t repeats = 1) {
-        const Pointers pointers(inputs, outputs);
-        check(f_.run(context_, pointers.in.data(), pointers.out.data(), batch(repeats)));
+    void run_into(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs) {
+        const Pointers from(inputs);
+        check(f_.run(context_, from.data.data(), from.dims.data(), addresses(outputs).data()));
     }
 
-    Profile profile(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, std::int64_t repeats, const Arguments& arguments) {
-        const Pointers pointers(inputs, outputs);
-        return measure_profile(f_, {model_, context_, pointers.in.data(), pointers.out.data(), batch(repeats), arguments.threads},
+    Profile profile(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs, const Arguments& arguments) {
+        const Pointers from(inputs);
+        const std::vector<void*> to = addresses(outputs);
+        return measure_profile(f_, {model_, context_, from.data.data(), from.dims.data(), to.data(), arguments.threads},
                                arguments.benchmark);
     }
 
@@ -72,18 +75,20 @@ public:
 
 private:
     struct Pointers {
-        Pointers(const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs) {
-            for (const Tensor& input : inputs) in.push_back(input.bytes.data());
-            for (Tensor& output : outputs) out.push_back(output.bytes.data());
+        explicit Pointers(const std::vector<Tensor>& tensors) {
+            for (const Tensor& tensor : tensors) {
+                data.push_back(tensor.bytes.data());
+                dims.push_back(tensor.dims.data());
+            }
         }
-        std::vector<const void*> in;
-        std::vector<void*> out;
+        std::vector<const void*> data;
+        std::vector<const std::int64_t*> dims;
     };
 
-    /// As `run` takes it.
-    std::int64_t batch(std::int64_t repeats) const {
-        if (f_.info->batched == 0) return 0;
-        return (f_.info->input_count > 0 ? f_.info->inputs : f_.info->outputs)->dims[0] * repeats;
+    static std::vector<void*> addresses(std::vector<Tensor>& tensors) {
+        std::vector<void*> all;
+        for (Tensor& tensor : tensors) all.push_back(tensor.bytes.data());
+        return all;
     }
     void check(igata_status status) const {
         if (status != IGATA_OK) throw Failure(status == IGATA_BAD_ARGUMENT ? 2 : 4, f_.last_error());
@@ -102,37 +107,60 @@ int port_index(const igata_tensor_info* ports, int count, const std::string& nam
     throw Failure(2, std::string("no ") + kind + " is called '" + name + "'; there is: " + names);
 }
 
-/// How many runs a tensor of this shape asks for. Throws Failure (4) if it does not fit the port.
-std::int64_t repeats_for(const Tensor& tensor, const igata_tensor_info& port, bool batched, const std::string& from) {
+/// Whether a tensor alone suits the port: its dims, or a multiple along the batch.
+bool suits(const Tensor& tensor, const igata_tensor_info& port, bool batched) {
     std::vector<std::int64_t> dims = dims_of(port);
     const bool more = batched && !dims.empty() && tensor.dims.size() == dims.size() && dims[0] > 0 && tensor.dims[0] > 0 &&
                       tensor.dims[0] % dims[0] == 0;
-    const std::int64_t repeats = more ? tensor.dims[0] / dims[0] : 1;
     if (more) dims[0] = tensor.dims[0];
-    if (tensor.dtype != port.dtype || tensor.dims != dims)
-        throw Failure(4, from + ": " + describe(tensor.dtype, tensor.dims) + " does not fit '" + port.name + "', which is " +
-                             describe(port.dtype, dims_of(port)) + (batched ? " or a multiple of it along axis 0" : ""));
-    return repeats;
+    return tensor.dtype == port.dtype && tensor.dims == dims;
 }
 
-struct Inputs {
-    std::vector<Tensor> tensors;
-    std::int64_t repeats = 1;
-};
-
-/// Checks that all inputs fit and agree on the batch.
-Inputs fitted(std::vector<Tensor> tensors, const std::vector<std::string>& sources, const igata_predictor_info& info) {
-    Inputs inputs{std::move(tensors), 1};
-    for (int i = 0; i < info.input_count; ++i) {
-        const auto n = static_cast<std::size_t>(i);
-        const std::int64_t repeats = repeats_for(inputs.tensors[n], info.inputs[i], info.batched != 0, sources[n]);
-        if (i > 0 && repeats != inputs.repeats) throw Failure(4, sources[n] + ": its batch differs from that of " + sources[0]);
-        inputs.repeats = repeats;
+/// What input i may be: `f32[1,3,32,32] or f32[8,3,32,32] or a multiple of it along axis 0`.
+std::string choices(const igata_predictor_info& info, int i) {
+    std::vector<std::string> known;
+    std::string text;
+    bool batched = false;
+    for (int p = 0; p < info.plan_count; ++p) {
+        const igata_tensor_info& port = info.plans[p].inputs[i];
+        batched = batched || info.plans[p].batched != 0;
+        const std::string choice = describe(port.dtype, dims_of(port));
+        if (std::find(known.begin(), known.end(), choice) != known.end()) continue;
+        known.push_back(choice);
+        text += (text.empty() ? "" : " or ") + choice;
     }
-    return inputs;
+    return text + (batched ? " or a multiple of it along axis 0" : "");
 }
 
-Inputs read_inputs(const Arguments& arguments, const igata_predictor_info& info) {
+/// Whether there are plans for inputs of these dims, whose ranks are right.
+bool is_served(const std::vector<std::vector<std::int64_t>>& dims, const igata_predictor_info& info, std::string& message) {
+    std::vector<const std::int64_t*> pointers;
+    for (const std::vector<std::int64_t>& own : dims) pointers.push_back(own.data());
+    const runtime::InputDims all{pointers.data(), &info, 0};
+    if (runtime::make_up(info, all, [](const igata_predictor_info&, std::int64_t) {})) return true;
+    message = runtime::no_plan_message(info, all);
+    return false;
+}
+
+/// Throws Failure (4) unless the inputs fit and agree on the batch.
+void require_fit(const std::vector<Tensor>& inputs, const std::vector<std::string>& sources, const igata_predictor_info& info) {
+    std::vector<std::vector<std::int64_t>> dims;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        const igata_tensor_info& port = info.inputs[i];
+        dims.push_back(inputs[i].dims);
+        bool fine = inputs[i].dtype == port.dtype && dims[i].size() == static_cast<std::size_t>(port.rank);
+        if (info.plan_count == 1) fine = suits(inputs[i], port, info.batched != 0);
+        if (!fine)
+            throw Failure(4, sources[i] + ": " + describe(inputs[i].dtype, inputs[i].dims) + " does not fit '" + port.name +
+                                 "', which is " + choices(info, static_cast<int>(i)));
+        if (info.plan_count == 1 && info.batched != 0 && dims[i][0] != dims[0][0])
+            throw Failure(4, sources[i] + ": its batch differs from that of " + sources[0]);
+    }
+    std::string message;
+    if (!is_served(dims, info, message)) throw Failure(4, (sources.empty() ? "" : sources[0] + ": ") + message);
+}
+
+std::vector<Tensor> read_inputs(const Arguments& arguments, const igata_predictor_info& info) {
     std::vector<std::string> files(static_cast<std::size_t>(info.input_count));
     for (const auto& [name, file] : arguments.inputs)
         files[static_cast<std::size_t>(port_index(info.inputs, info.input_count, name, "input"))] = file;
@@ -142,7 +170,37 @@ Inputs read_inputs(const Arguments& arguments, const igata_predictor_info& info)
         if (file.empty()) throw Failure(2, std::string("input '") + info.inputs[i].name + "' is missing: pass " + info.inputs[i].name + "=FILE.npy");
         tensors.push_back(read_npy(file));
     }
-    return fitted(std::move(tensors), files, info);
+    require_fit(tensors, files, info);
+    return tensors;
+}
+
+/// Inputs of zeros: of the first plan's dims, but for what --shape and --batch say.
+std::vector<Tensor> blank_inputs(const Arguments& arguments, const igata_predictor_info& info) {
+    std::vector<std::vector<std::int64_t>> dims;
+    for (int i = 0; i < info.input_count; ++i) dims.push_back(dims_of(info.inputs[i]));
+    for (const auto& [name, shape] : arguments.shapes) {
+        if (name.empty() && info.input_count != 1) throw Failure(2, "--shape takes NAME=D,D,... where there are several inputs");
+        const int i = name.empty() ? 0 : port_index(info.inputs, info.input_count, name, "input");
+        auto& own = dims[static_cast<std::size_t>(i)];
+        if (shape.size() != own.size())
+            throw Failure(2, std::string("--shape: input '") + info.inputs[i].name + "' has " + std::to_string(own.size()) + " dims, not " +
+                                 std::to_string(shape.size()));
+        own = shape;
+    }
+    for (std::vector<std::int64_t>& own : dims)
+        if (arguments.batch > 0 && !own.empty()) own[0] = arguments.batch;
+    std::string message;
+    if (!is_served(dims, info, message)) throw Failure(2, message);
+    std::vector<Tensor> tensors;
+    for (int i = 0; i < info.input_count; ++i) tensors.push_back(make_tensor(info.inputs[i].dtype, dims[static_cast<std::size_t>(i)]));
+    return tensors;
+}
+
+/// The tensor as a port that pictures are loaded into.
+ImageShape picture_shape(const Tensor& tensor, const igata_predictor_info& info, const Arguments& arguments) {
+    igata_tensor_info port = info.inputs[0];
+    port.dims = tensor.dims.data();
+    return image_shape(port, arguments.image);
 }
 
 // What is printed -----------------------------------------------------------------------------------------------------
@@ -199,16 +257,30 @@ void print_outputs(const std::vector<Tensor>& outputs, const Arguments& argument
 
 // What can be asked for -----------------------------------------------------------------------------------------------
 
+void print_ports(const igata_predictor_info& plan) {
+    for (int i = 0; i < plan.input_count; ++i)
+        std::printf("input   %s  %s\n", plan.inputs[i].name, describe(plan.inputs[i].dtype, dims_of(plan.inputs[i])).c_str());
+    for (int i = 0; i < plan.output_count; ++i)
+        std::printf("output  %s  %s\n", plan.outputs[i].name, describe(plan.outputs[i].dtype, dims_of(plan.outputs[i])).c_str());
+}
+
 void print_description(const Functions& functions, const Arguments& arguments) {
     const igata_predictor_info& info = *functions.info;
-    std::printf("%s: %d steps\n", info.name, info.step_count);
-    for (int i = 0; i < info.input_count; ++i)
-        std::printf("input   %s  %s\n", info.inputs[i].name, describe(info.inputs[i].dtype, dims_of(info.inputs[i])).c_str());
-    for (int i = 0; i < info.output_count; ++i)
-        std::printf("output  %s  %s\n", info.outputs[i].name, describe(info.outputs[i].dtype, dims_of(info.outputs[i])).c_str());
-    std::printf("batch   %s\n", info.batched != 0 ? "any multiple of the above" : "fixed");
+    bool batched = false;
+    std::size_t activations = 0;
+    if (info.plan_count > 1) std::printf("%s: %d plans\n", info.name, info.plan_count);
+    else std::printf("%s: %d steps\n", info.name, info.step_count);
+    for (int p = 0; p < info.plan_count; ++p) {
+        const igata_predictor_info& plan = info.plans[p];
+        if (info.plan_count > 1) std::printf("plan    %d of %d steps\n", p, plan.step_count);
+        print_ports(plan);
+        batched = batched || plan.batched != 0;
+        activations = std::max(activations, plan.arena_bytes);
+    }
+    const char* sum = info.plan_count > 1 ? "any that those above make up" : "any multiple of the above";
+    std::printf("batch   %s\n", batched ? sum : "fixed");
     std::printf("memory  weights %zu bytes%s, activations %zu bytes", info.weight_bytes,
-                info.weights_in_file != 0 ? " in a file" : "", info.arena_bytes);
+                info.weights_in_file != 0 ? " in a file" : "", activations);
     if (info.weights_in_file == 0 || !arguments.weights.empty())
         std::printf(", a context %zu bytes", Session(functions, arguments).context_bytes());
     std::printf("\n");
@@ -217,12 +289,12 @@ void print_description(const Functions& functions, const Arguments& arguments) {
 void classify(const Functions& functions, const Arguments& arguments) {
     const igata_predictor_info& info = *functions.info;
     if (info.input_count != 1) throw Failure(2, "this predictor has " + std::to_string(info.input_count) + " inputs: pass each as NAME=FILE.npy");
-    const ImageShape shape = image_shape(info.inputs[0], arguments.image);
+    std::vector<Tensor> input = blank_inputs(arguments, info);
+    const ImageShape shape = picture_shape(input[0], info, arguments);
     const std::vector<std::string> labels = read_labels(arguments.labels);
     std::size_t width = 0;
     for (const std::string& path : arguments.pictures) width = std::max(width, path.size());
     Session session(functions, arguments);
-    std::vector<Tensor> input{make_tensor(info.inputs[0].dtype, dims_of(info.inputs[0]))};
     const auto batch = static_cast<std::size_t>(shape.batch);
     for (std::size_t begin = 0; begin < arguments.pictures.size(); begin += batch) {
         const std::size_t end = std::min(begin + batch, arguments.pictures.size());
@@ -248,8 +320,8 @@ void run_files(const Functions& functions, const Arguments& arguments) {
     std::vector<std::string> files(static_cast<std::size_t>(info.output_count));
     for (const auto& [name, file] : arguments.outputs)
         files[static_cast<std::size_t>(port_index(info.outputs, info.output_count, name, "output"))] = file;
-    const Inputs inputs = read_inputs(arguments, info);
-    const std::vector<Tensor> outputs = Session(functions, arguments).run(inputs.tensors, inputs.repeats);
+    const std::vector<Tensor> inputs = read_inputs(arguments, info);
+    const std::vector<Tensor> outputs = Session(functions, arguments).run(inputs);
     for (std::size_t i = 0; i < files.size(); ++i) {
         if (!files[i].empty()) write_npy(files[i], outputs[i]);
     }
@@ -268,25 +340,20 @@ double peak_memory() {
 
 void benchmark(const Functions& functions, const Arguments& arguments) {
     const igata_predictor_info& info = *functions.info;
-    Inputs inputs;
-    if (!arguments.inputs.empty()) {
-        inputs = read_inputs(arguments, info);
-    } else {
-        for (int i = 0; i < info.input_count; ++i) inputs.tensors.push_back(make_tensor(info.inputs[i].dtype, dims_of(info.inputs[i])));
-        if (!arguments.pictures.empty() && info.input_count == 1)
-            load_image(arguments.pictures[0], arguments.image, image_shape(info.inputs[0], arguments.image), 0, inputs.tensors[0]);
-    }
+    std::vector<Tensor> inputs = arguments.inputs.empty() ? blank_inputs(arguments, info) : read_inputs(arguments, info);
+    if (!arguments.pictures.empty() && info.input_count == 1)
+        load_image(arguments.pictures[0], arguments.image, picture_shape(inputs[0], info, arguments), 0, inputs[0]);
     const Clock::time_point start = Clock::now();
     Session session(functions, arguments);
     const double create = milliseconds_since(start);
-    std::vector<Tensor> outputs = session.run(inputs.tensors, inputs.repeats);
+    std::vector<Tensor> outputs = session.run(inputs);
     const double first = milliseconds_since(start);
     const Clock::time_point warm_up = Clock::now();
-    for (int i = 0; i < 10 && milliseconds_since(warm_up) < 1000.0; ++i) session.run_into(inputs.tensors, outputs, inputs.repeats);
+    for (int i = 0; i < 10 && milliseconds_since(warm_up) < 1000.0; ++i) session.run_into(inputs, outputs);
     std::vector<double> times;
     for (int i = 0; i < arguments.benchmark; ++i) {
         const Clock::time_point before = Clock::now();
-        session.run_into(inputs.tensors, outputs, inputs.repeats);
+        session.run_into(inputs, outputs);
         times.push_back(milliseconds_since(before));
     }
     std::sort(times.begin(), times.end());
@@ -297,7 +364,7 @@ void benchmark(const Functions& functions, const Arguments& arguments) {
                 arguments.benchmark, threads.c_str());
     std::printf("peak memory   %.1f MB\n", peak_memory());
     if (arguments.per_step)
-        std::printf("\n%s", profile_table(session.profile(inputs.tensors, outputs, inputs.repeats, arguments), TableStyle::plain).c_str());
+        std::printf("\n%s", profile_table(session.profile(inputs, outputs, arguments), TableStyle::plain).c_str());
 }
 
 // --verify ------------------------------------------------------------------------------------------------------------
@@ -349,9 +416,10 @@ int verify(const Functions& functions, const Arguments& arguments) {
     bool fine = true;
     for (const std::filesystem::path& folder : folders) {
         const std::vector<std::string> sources(static_cast<std::size_t>(info.input_count), folder.string());
-        const Inputs inputs = fitted(read_recorded(folder, "input_", info.inputs, info.input_count), sources, info);
+        const std::vector<Tensor> inputs = read_recorded(folder, "input_", info.inputs, info.input_count);
+        require_fit(inputs, sources, info);
         const std::vector<Tensor> expected = read_recorded(folder, "output_", info.outputs, info.output_count);
-        const std::vector<Tensor> got = session.run(inputs.tensors, inputs.repeats);
+        const std::vector<Tensor> got = session.run(inputs);
         for (std::size_t i = 0; i < got.size(); ++i)
             fine = compare(folder.filename().string() + " " + info.outputs[i].name, got[i], expected[i], arguments) && fine;
     }

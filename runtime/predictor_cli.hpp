@@ -5,7 +5,7 @@
 
 namespace igata::cli {
 
-/// A predictor's C functions without their types.
+/// A predictor's C functions without their types; `run` and `profile` are those that take the inputs' dims.
 struct Functions {
     const igata_predictor_info* info;
     igata_status (*model_create)(const igata_options* options, void** model);
@@ -13,9 +13,11 @@ struct Functions {
     igata_status (*context_create)(const void* model, void** context);
     void (*context_destroy)(void* context);
     size_t (*context_bytes)(const void* model);
-    igata_status (*run)(void* context, const void* const* inputs, void* const* outputs, int64_t batch);
-    igata_status (*profile)(void* context, const void* const* inputs, void* const* outputs, int64_t batch,
-                            double* seconds);
+    igata_status (*run)(void* context, const void* const* inputs, const int64_t* const* input_dims,
+                        void* const* outputs);
+    igata_status (*output_dims)(const int64_t* const* input_dims, int64_t* const* output_dims);
+    igata_status (*profile)(void* context, const void* const* inputs, const int64_t* const* input_dims,
+                            void* const* outputs, double* seconds);
     const char* (*implementation)(const void* model, int step);
     const char* (*last_error)();
 };

@@ -7,6 +7,8 @@
 #include <iterator>
 #include <utility>
 
+#include "runtime/predictor_shapes.hpp"
+
 namespace igata::cli {
 
 namespace {
@@ -92,39 +94,70 @@ double Profile::seconds() const {
     return sum;
 }
 
+namespace {
+
+/// How often each plan runs in one call.
+std::vector<std::int64_t> runs_of_plans(const igata_predictor_info& info, const std::int64_t* const* input_dims) {
+    std::vector<std::int64_t> runs(static_cast<std::size_t>(info.plan_count), 0);
+    runtime::make_up(info, {input_dims, &info, 0}, [&](const igata_predictor_info& plan, std::int64_t count) {
+        runs[static_cast<std::size_t>(&plan - info.plans)] += count;
+    });
+    return runs;
+}
+
+/// The plan's steps, which are numbered from `first`.
+void add_steps(const Functions& functions, const void* model, const igata_predictor_info& plan, std::size_t first,
+               double runs, const std::vector<std::vector<double>>& seconds, std::vector<StepProfile>& steps) {
+    for (int s = 0; s < plan.step_count; ++s) {
+        const igata_step_info& step = plan.steps[s];
+        const std::size_t number = first + static_cast<std::size_t>(s);
+        StepProfile added{step.name,
+                          step.kind,
+                          step.origin,
+                          step.detail,
+                          functions.implementation(model, static_cast<int>(number)),
+                          static_cast<double>(step.flops) * runs,
+                          static_cast<double>(step.bytes) * runs,
+                          median(seconds[number])};
+        if (s > 0 && added.implementation == "with the step before") {
+            StepProfile& before = steps.back();  // whose time is that of both
+            before.flops += std::exchange(added.flops, 0.0);
+            before.bytes += std::exchange(added.bytes, 0.0);
+        }
+        steps.push_back(std::move(added));
+    }
+}
+
+}  // namespace
+
 Profile measure_profile(const Functions& functions, const ProfiledRun& run, int runs) {
     using Clock = std::chrono::steady_clock;
     const auto check = [&](igata_status status) {
         if (status != IGATA_OK) throw Failure(4, functions.last_error());
     };
     const igata_predictor_info& info = *functions.info;
-    const auto count = static_cast<std::size_t>(info.step_count);
+    std::size_t count = 0;
+    for (int p = 0; p < info.plan_count; ++p) count += static_cast<std::size_t>(info.plans[p].step_count);
     std::vector<std::vector<double>> seconds(count);
     std::vector<double> whole, once(count);
     for (int i = -3; i < runs; ++i) {  // three to warm up
         const Clock::time_point before = Clock::now();
-        check(functions.run(run.context, run.inputs, run.outputs, run.batch));
+        check(functions.run(run.context, run.inputs, run.input_dims, run.outputs));
         const double elapsed = std::chrono::duration<double>(Clock::now() - before).count();
         std::fill(once.begin(), once.end(), 0.0);
-        check(functions.profile(run.context, run.inputs, run.outputs, run.batch, once.data()));
+        check(functions.profile(run.context, run.inputs, run.input_dims, run.outputs, once.data()));
         if (i < 0) continue;
         whole.push_back(elapsed);
         for (std::size_t s = 0; s < count; ++s) seconds[s].push_back(once[s]);
     }
-    const igata_tensor_info* port = info.input_count > 0 ? info.inputs : info.outputs;
-    const std::int64_t unit = info.batched != 0 ? port->dims[0] : 1;
-    const double repeats = run.batch > 0 ? static_cast<double>(run.batch) / static_cast<double>(unit) : 1.0;
     Profile profile{{}, median(whole), *std::min_element(whole.begin(), whole.end()), runs, measure_peak(run.threads)};
-    for (std::size_t s = 0; s < count; ++s) {
-        const igata_step_info& step = info.steps[s];
-        profile.steps.push_back(
-            {step.name, step.kind, step.origin, step.detail, functions.implementation(run.model, static_cast<int>(s)),
-             static_cast<double>(step.flops) * repeats, static_cast<double>(step.bytes) * repeats, median(seconds[s])});
-        StepProfile& added = profile.steps.back();
-        if (s == 0 || added.implementation != "with the step before") continue;
-        StepProfile& before = profile.steps[s - 1];  // whose time is that of both
-        before.flops += std::exchange(added.flops, 0.0);
-        before.bytes += std::exchange(added.bytes, 0.0);
+    const std::vector<std::int64_t> runs_of = runs_of_plans(info, run.input_dims);
+    std::size_t first = 0;
+    for (std::size_t p = 0; p < runs_of.size(); ++p) {
+        const igata_predictor_info& plan = info.plans[p];
+        if (runs_of[p] > 0)
+            add_steps(functions, run.model, plan, first, static_cast<double>(runs_of[p]), seconds, profile.steps);
+        first += static_cast<std::size_t>(plan.step_count);
     }
     return profile;
 }

@@ -18,7 +18,7 @@ struct StepProfile {
 };
 
 struct Profile {
-    std::vector<StepProfile> steps;  ///< in the order of the program
+    std::vector<StepProfile> steps;  ///< in the order of the program, plan by plan
     double run_seconds = 0.0;        ///< median of whole runs, without a clock between the steps
     double best_run_seconds = 0.0;   ///< the fastest of them: on a busy machine, near the sum of the steps
     int runs = 0;
@@ -33,12 +33,13 @@ struct ProfiledRun {
     const void* model;
     void* context;
     const void* const* inputs;
+    const std::int64_t* const* input_dims;
     void* const* outputs;
-    std::int64_t batch;  ///< as `run` takes it; flops and bytes grow with it
-    int threads;         ///< of the peak
+    int threads;  ///< of the peak
 };
 
-/// Times `runs` plain runs and `runs` profiled ones in turn. Throws Failure (4).
+/// Times `runs` plain runs and `runs` profiled ones in turn: the steps of those plans that serve the inputs' dims.
+/// Throws Failure (4).
 Profile measure_profile(const Functions& functions, const ProfiledRun& run, int runs);
 
 enum class TableStyle : std::uint8_t { plain, markdown };

@@ -37,17 +37,21 @@ class Program {
 public:
     /// `weights` (64-byte aligned) must outlive the program, the rows of `spec` need not, except the `state` of loops.
     /// `threads`: how many OpenMP threads a run uses, 0 = as many as OpenMP would. Throws std::runtime_error with the
-    /// step's name if a primitive cannot be made. `kinds`: of steps that there may be.
+    /// step's name if a primitive cannot be made. `kinds`: of steps that there may be. `packed`: shared with other
+    /// programs.
     template <unsigned kinds = ~0U>
-    Program(const ProgramSpec& spec, const std::byte* weights, int threads = 0, Kinds<kinds> = {})
+    Program(const ProgramSpec& spec, const std::byte* weights, int threads = 0, Kinds<kinds> = {},
+            PackedConstants* packed = nullptr)
         : threads_(threads > 0 ? threads : max_threads()),
           engine_(dnnl::engine::kind::cpu, 0),
           weights_(weights),
           plan_bytes_(aligned(static_cast<std::size_t>(spec.arena_bytes))) {
         const ThreadScope scope(threads_);
+        PackedConstants own;
+        if (packed == nullptr) packed = &own;
         for (int i = 0; i < spec.step_count; ++i) {
-            const Builder first{engine_, &spec.steps[i], weights_};
-            const Builder second{engine_, i + 1 < spec.step_count ? &spec.steps[i + 1] : nullptr, weights_};
+            const Builder first{engine_, &spec.steps[i], weights_, packed};
+            const Builder second{engine_, i + 1 < spec.step_count ? &spec.steps[i + 1] : nullptr, weights_, packed};
             if (add_strips<kinds>(first, second)) ++i;
             else add(first, [&] { return make<kinds>(first); });
         }
@@ -156,8 +160,10 @@ private:
 class Context {
 public:
     /// Throws std::bad_alloc or dnnl::error.
-    explicit Context(const Program& program)
-        : program_(&program), arena_(program.arena_bytes()), stream_(program.engine_) {
+    explicit Context(const Program& program) : Context(program, AlignedMemory(program.arena_bytes())) {}
+    /// Over an arena of at least program.arena_bytes(), shared with contexts that do not run at the same time.
+    Context(const Program& program, AlignedMemory arena)
+        : program_(&program), arena_(std::move(arena)), stream_(program.engine_) {
         addresses_.resize(program.steps_.size() * max_operands);
         for (std::size_t i = 0; i < program.steps_.size(); ++i) {
             calls_.push_back(program.steps_[i].operation->calls());

@@ -40,6 +40,7 @@ public:
         choose_blocks();
         pack(spec, reinterpret_cast<const float*>(builder.constant(1)),
              reinterpret_cast<const float*>(builder.constant(2)));
+        for (AlignedMemory* memory : {&weights_, &bias_, &zeros_}) builder.share(*memory);
     }
 
     static bool fits(const Builder& builder, const ConvolutionSpec& spec) {

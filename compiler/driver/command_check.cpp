@@ -76,21 +76,24 @@ private:
 
 ExitCode command_check(const CheckFlags& flags) {
     Remarks remarks;
-    Graph graph = load_model(flags.model, remarks);
-    const std::size_t nodes = graph.nodes.size();
-    PassChecker checker;
-    if (flags.passes) {
+    const Graph graph = load_model(flags.model, remarks);
+    std::string culprit;
+    for (const Bindings& bindings : parse_bindings(flags.pipeline.bind)) {
+        if (!flags.passes || !culprit.empty()) break;
+        PassChecker checker;
         PipelineFlags pipeline = flags.pipeline;
         pipeline.after = [&](const std::string& pass, const Graph& now) { checker.after(pass, now); };
-        (void)run_pipeline(flags.model, std::move(graph), pipeline, parse_bindings(flags.pipeline.bind),
-                           remarks);
+        Remarks own;
+        (void)run_pipeline(flags.model, clone(graph), pipeline, bindings, own);
+        add_new_remarks(remarks, own);
+        culprit = checker.culprit();
     }
     print_remarks(flags.pipeline, remarks);
-    if (!checker.culprit().empty()) {
-        fmt::print("{}\n", checker.culprit());
+    if (!culprit.empty()) {
+        fmt::print("{}\n", culprit);
         return ExitCode::mismatch;
     }
-    fmt::print("{}: all {} nodes are supported{}\n", flags.model.string(), nodes,
+    fmt::print("{}: all {} nodes are supported{}\n", flags.model.string(), graph.nodes.size(),
                flags.passes ? ", and no pass changes a result" : "");
     return ExitCode::fine;
 }

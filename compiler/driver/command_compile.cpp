@@ -17,16 +17,16 @@ EmitOptions::Weights weights_from_name(const std::string& name) {
 }  // namespace
 
 ExitCode command_compile(const CompileFlags& flags) {
-    const Bindings bindings = parse_bindings(flags.pipeline.bind);
+    const std::vector<Bindings> bindings = parse_bindings(flags.pipeline.bind);
     const EmitOptions options{flags.name.empty() ? to_identifier(flags.model.stem().string()) : flags.name,
                               weights_from_name(flags.weights)};
     Remarks remarks;
-    Graph graph = load_model(flags.model, remarks);
-    const PipelineResult result = run_pipeline(flags.model, std::move(graph), flags.pipeline, bindings, remarks);
+    const Graph graph = load_model(flags.model, remarks);
+    const std::vector<Plan> plans = make_plans(flags.model, graph, flags.pipeline, bindings, remarks);
     print_remarks(flags.pipeline, remarks);
     if (!flags.pipeline.stop_after.empty()) return ExitCode::fine;
     std::vector<std::pair<std::string, std::string>> files;
-    for (EmittedFile& file : emit(result.plan, options, remarks)) files.emplace_back(file.path, std::move(file.bytes));
+    for (EmittedFile& file : emit(plans, options, remarks)) files.emplace_back(file.path, std::move(file.bytes));
     write_files(flags.folder, files);
     return ExitCode::fine;
 }

@@ -68,13 +68,13 @@ void print(const OnednnNeeds& needs, const std::string& threading) {
 }  // namespace
 
 ExitCode command_onednn_flags(const OnednnFlags& flags) {
-    const Bindings bindings = parse_bindings(flags.pipeline.bind);
+    const std::vector<Bindings> bindings = parse_bindings(flags.pipeline.bind);
     OnednnNeeds needs;
     for (const std::filesystem::path& model : flags.models) {
         Remarks remarks;
-        Graph graph = load_model(model, remarks);
-        const PipelineResult result = run_pipeline(model, std::move(graph), flags.pipeline, bindings, remarks);
-        for (const Step& step : result.plan.steps) std::visit(Collect{needs}, step.spec);
+        const Graph graph = load_model(model, remarks);
+        for (const Plan& plan : make_plans(model, graph, flags.pipeline, bindings, remarks))
+            for (const Step& step : plan.steps) std::visit(Collect{needs}, step.spec);
     }
     print(needs, flags.threading);
     return ExitCode::fine;

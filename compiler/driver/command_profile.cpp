@@ -51,7 +51,7 @@ void write(const std::filesystem::path& file, std::string text) {
 }  // namespace
 
 ExitCode command_profile(const ProfileFlags& flags) {
-    Bindings bindings = parse_bindings(flags.pipeline.bind);
+    Bindings bindings = parse_single_binding(flags.pipeline.bind);
     Remarks remarks;
     Graph graph = load_model(flags.model, remarks);
     std::vector<Tensor> inputs;

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "compiler/driver/data_set.hpp"
@@ -10,12 +12,17 @@ ExitCode command_verify(const VerifyFlags& flags) {
     const Graph graph = load_model(flags.model, remarks);
     const auto folders = find_data_sets(flags.data);
     if (folders.empty()) throw BadInput(fmt::format("{}: holds no test_data_set_*", flags.data.string()));
-    Replay replay(flags.engine, graph);
+    std::vector<std::vector<ValueType>> inputs;
+    for (const auto& folder : folders) {
+        const std::vector<ValueType> types = types_of(read_data_set(folder, graph).inputs);
+        if (std::find(inputs.begin(), inputs.end(), types) == inputs.end()) inputs.push_back(types);
+    }
+    const std::unique_ptr<Engine> engine = make_engine(flags.engine, graph, inputs);
     int failed = 0;
     fmt::print("{:<18}  {:<24}  {:>12}  {:>12}\n", "data set", "output", "abs error", "rel error");
     for (const auto& folder : folders) {
         const DataSet set = read_data_set(folder, graph);
-        const auto results = replay.run(set.inputs);
+        const auto results = engine->run(set.inputs);
         bool fine = true;
         for (std::size_t i = 0; i < results.size(); ++i) {
             if (set.outputs[i].empty()) continue;

@@ -115,20 +115,30 @@ DataSet read_data_set(const fs::path& folder, const Graph& graph) {
     return set;
 }
 
+std::vector<ValueType> types_of(const std::vector<Tensor>& tensors) {
+    std::vector<ValueType> types;
+    for (const Tensor& tensor : tensors) types.push_back(tensor.type());
+    return types;
+}
+
 Bindings bindings_of(const Graph& graph, const std::vector<Tensor>& inputs) {
+    return bindings_of(graph, types_of(inputs));
+}
+
+Bindings bindings_of(const Graph& graph, const std::vector<ValueType>& inputs) {
     Bindings bindings;
     for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
         const Graph::Input& input = graph.inputs[i];
         const std::string& name = graph.value(input.value).name;
-        const Dims& dims = inputs.at(i).dims();
-        bool fits = inputs[i].dtype() == input.dtype && dims.size() == input.dims.size();
+        const Dims& dims = inputs.at(i).dims;
+        bool fits = inputs[i].dtype == input.dtype && dims.size() == input.dims.size();
         for (std::size_t axis = 0; fits && axis < dims.size(); ++axis) {
             if (!input.dims[axis].known()) bindings[fmt::format("{}:{}", name, axis)] = dims[axis];
             else fits = dims[axis] == input.dims[axis].value;
         }
         if (!fits)
             throw BadInput(fmt::format("input '{}' is {}{} but got {}", name, name_of(input.dtype),
-                                       to_string(input.dims), to_string(inputs[i].type())));
+                                       to_string(input.dims), to_string(inputs[i])));
     }
     return bindings;
 }

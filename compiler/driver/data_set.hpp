@@ -26,6 +26,8 @@ DataSet read_data_set(const std::filesystem::path& folder, const Graph& graph);
 
 /// INPUT:AXIS=value for every dim that the model leaves open. Throws BadInput where a tensor does not suit its input.
 Bindings bindings_of(const Graph& graph, const std::vector<Tensor>& inputs);
+Bindings bindings_of(const Graph& graph, const std::vector<ValueType>& inputs);
+std::vector<ValueType> types_of(const std::vector<Tensor>& tensors);
 
 /// How far a result is from what was recorded.
 struct Difference {

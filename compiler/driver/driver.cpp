@@ -4,12 +4,14 @@
 #include <charconv>
 #include <fstream>
 #include <system_error>
+#include <tuple>
 
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "compiler/frontend/onnx_import.hpp"
+#include "compiler/passes/pool_weights.hpp"
 
 namespace igata {
 
@@ -26,21 +28,43 @@ auto naming(const fs::path& file, F&& f) {
     }
 }
 
-std::int64_t parse_binding_value(const std::string& text, std::size_t begin) {
-    std::int64_t value = 0;
+struct Binding {
+    std::string dim;
+    std::vector<std::int64_t> values;
+};
+
+Binding parse_binding(const std::string& text) {
+    const auto equals = text.rfind('=');
+    const bool named = equals != std::string::npos && equals > 0;
+    Binding binding{text.substr(0, equals), {}};
+    const char* next = text.data() + (named ? equals + 1 : text.size());
     const char* const end = text.data() + text.size();
-    const auto [next, error] = std::from_chars(text.data() + begin, end, value);
-    if (error == std::errc{} && next != end && *next == ',')
-        throw Error(ExitCode::usage,
-                    fmt::format("--bind {}: a dim takes one value; at run time, axis 0 may be any multiple "
-                                "of it",
-                                text));
-    if (error != std::errc{} || next != end || value < 1)
-        throw Error(ExitCode::usage,
-                    fmt::format("--bind {}: write DIM=VALUE with a dim's symbol or INPUT:AXIS, as in `--bind "
-                                "N=1` or `--bind image:0=1`",
-                                text));
-    return value;
+    for (bool more = true; more;) {
+        std::int64_t value = 0;
+        const auto [after, error] = std::from_chars(next, end, value);
+        more = after != end && *after == ',';
+        if (error != std::errc{} || (after != end && !more) || value < 1)
+            throw Error(ExitCode::usage,
+                        fmt::format("--bind {}: write DIM=VALUE with a dim's symbol or INPUT:AXIS, as in `--bind "
+                                    "N=1` or `--bind image:0=1`, or several values, as in `--bind N=1,8`",
+                                    text));
+        if (std::find(binding.values.begin(), binding.values.end(), value) != binding.values.end())
+            throw Error(ExitCode::usage, fmt::format("--bind {}: {} is given twice", text, value));
+        binding.values.push_back(value);
+        next = after + 1;
+    }
+    return binding;
+}
+
+/// Dtypes, names and ranks agree: the plans are called through one interface.
+void require_alike(const std::vector<Plan::Port>& ports, const std::vector<Plan::Port>& first) {
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        const ValueType& a = first.at(i).type;
+        const ValueType& b = ports[i].type;
+        if (a.dtype != b.dtype || a.dims.size() != b.dims.size())
+            throw Unsupported(fmt::format("'{}' is {} with one binding and {} with another: cast them apart",
+                                          ports[i].name, to_string(a), to_string(b)));
+    }
 }
 
 }  // namespace
@@ -51,17 +75,34 @@ Graph load_model(const fs::path& file, Remarks& remarks) {
     return graph;
 }
 
-Bindings parse_bindings(const std::vector<std::string>& bind) {
-    Bindings bindings;
+std::vector<Bindings> parse_bindings(const std::vector<std::string>& bind) {
+    constexpr std::size_t most = 32;
+    std::vector<Bindings> all(1);
     for (const std::string& text : bind) {
-        const auto equals = text.rfind('=');
-        const std::string dim = text.substr(0, equals);
-        const bool named = equals != std::string::npos && equals > 0;
-        const std::int64_t value = parse_binding_value(text, named ? equals + 1 : text.size());
-        if (!bindings.emplace(dim, value).second)
-            throw Error(ExitCode::usage, fmt::format("--bind {}: {} is bound twice", text, dim));
+        const Binding binding = parse_binding(text);
+        if (all.front().contains(binding.dim))
+            throw Error(ExitCode::usage, fmt::format("--bind {}: {} is bound twice", text, binding.dim));
+        if (all.size() * binding.values.size() > most)
+            throw Error(
+                ExitCode::usage,
+                fmt::format("--bind {}: every combination of the values becomes a plan, {} so far; there may be {}",
+                            text, all.size() * binding.values.size(), most));
+        std::vector<Bindings> longer;
+        for (const Bindings& bindings : all) {
+            for (const std::int64_t value : binding.values) {
+                longer.push_back(bindings);
+                longer.back().emplace(binding.dim, value);
+            }
+        }
+        all = std::move(longer);
     }
-    return bindings;
+    return all;
+}
+
+Bindings parse_single_binding(const std::vector<std::string>& bind) {
+    std::vector<Bindings> all = parse_bindings(bind);
+    if (all.size() > 1) throw Error(ExitCode::usage, "--bind: this command takes one value for each dim");
+    return std::move(all.front());
 }
 
 PipelineOptions pipeline_options(const PipelineFlags& flags, const Bindings& bindings) {
@@ -78,6 +119,35 @@ PipelineOptions pipeline_options(const PipelineFlags& flags, const Bindings& bin
 PipelineResult run_pipeline(const fs::path& file, Graph graph, const PipelineFlags& flags, const Bindings& bindings,
                             Remarks& remarks) {
     return naming(file, [&] { return run_pipeline(std::move(graph), pipeline_options(flags, bindings), remarks); });
+}
+
+std::vector<Plan> make_plans(const fs::path& file, const Graph& graph, const PipelineFlags& flags,
+                             const std::vector<Bindings>& bindings, Remarks& remarks) {
+    std::vector<Plan> plans;
+    for (const Bindings& binding : bindings) {
+        Remarks own;
+        plans.push_back(run_pipeline(file, clone(graph), flags, binding, own).plan);
+        add_new_remarks(remarks, own);
+    }
+    if (plans.size() == 1 || !flags.stop_after.empty()) return plans;
+    naming(file, [&] {
+        for (const Plan& plan : plans) {
+            require_alike(plan.inputs, plans.front().inputs);
+            require_alike(plan.outputs, plans.front().outputs);
+        }
+    });
+    pool_weights(plans);
+    return plans;
+}
+
+void add_new_remarks(Remarks& remarks, const Remarks& others) {
+    const auto key = [](const Remark& r) { return std::tie(r.pass, r.node, r.message, r.refused); };
+    for (const Remark& remark : others.all()) {
+        const auto is_same = [&](const Remark& known) { return key(known) == key(remark); };
+        if (std::any_of(remarks.all().begin(), remarks.all().end(), is_same)) continue;
+        if (remark.refused) remarks.refused(remark.pass, remark.node, remark.message);
+        else remarks.done(remark.pass, remark.node, remark.message);
+    }
 }
 
 void print_remarks(const PipelineFlags& flags, const Remarks& remarks) {

@@ -15,7 +15,7 @@ namespace igata {
 
 /// What every command that runs the pipeline takes.
 struct PipelineFlags {
-    std::vector<std::string> bind;  ///< DIM=VALUE
+    std::vector<std::string> bind;  ///< DIM=VALUE[,VALUE...]
     std::vector<std::string> print_after;
     std::string stop_after;
     bool time_passes = false;
@@ -99,13 +99,22 @@ ExitCode command_ops(bool json);
 /// Imports the model; every operator is supported. Throws Error, beginning with the file.
 Graph load_model(const std::filesystem::path& file, Remarks& remarks);
 
-/// From DIM=VALUE each. Throws a usage Error.
-Bindings parse_bindings(const std::vector<std::string>& bind);
+/// From DIM=VALUE[,VALUE...] each: every combination of the values, those of the last dim changing fastest. At least
+/// one, which may be empty. Throws a usage Error.
+std::vector<Bindings> parse_bindings(const std::vector<std::string>& bind);
+/// For commands that make one plan: throws a usage Error if a dim has several values.
+Bindings parse_single_binding(const std::vector<std::string>& bind);
 
 PipelineOptions pipeline_options(const PipelineFlags& flags, const Bindings& bindings);
 /// Runs the pipeline; errors begin with the file.
 PipelineResult run_pipeline(const std::filesystem::path& file, Graph graph, const PipelineFlags& flags,
                             const Bindings& bindings, Remarks& remarks);
+/// A plan for each binding, over one pool of weights; a remark that holds for several is made once. Throws Unsupported
+/// where the plans' inputs or outputs differ in more than their dims.
+std::vector<Plan> make_plans(const std::filesystem::path& file, const Graph& graph, const PipelineFlags& flags,
+                             const std::vector<Bindings>& bindings, Remarks& remarks);
+/// Adds those that are not there yet: what holds for several bindings is said once.
+void add_new_remarks(Remarks& remarks, const Remarks& others);
 /// To stderr, if `flags` ask for them.
 void print_remarks(const PipelineFlags& flags, const Remarks& remarks);
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "compiler/driver/data_set.hpp"
 #include "compiler/driver/generated_engine.hpp"
 #include "compiler/driver/interpreter.hpp"
 #include "compiler/driver/plan_engine.hpp"
+#include "compiler/passes/pool_weights.hpp"
 
 namespace igata {
 
@@ -37,38 +39,97 @@ std::int64_t parts_of(const Plan::Port& port, bool batched, const ValueType& typ
     return same && own > 0 && type.dims[0] % own == 0 ? type.dims[0] / own : 0;
 }
 
-/// PlanEngine or GeneratedEngine.
-template <class Impl>
-class CastEngine : public Engine {
-public:
-    explicit CastEngine(const Plan& plan) : ports_(plan.inputs), batched_(plan.batched), impl_(plan) {}
-    bool accepts(const std::vector<Tensor>& inputs) const override {
-        std::int64_t parts = -1;
-        for (std::size_t i = 0; i < inputs.size(); ++i) {
-            const std::int64_t own = parts_of(ports_.at(i), batched_, inputs[i].type());
-            if (own == 0 || (parts > 0 && parts != own)) return false;
-            parts = own;
-        }
-        return true;
+bool serves(const std::vector<Plan::Port>& ports, bool batched, const std::vector<ValueType>& inputs) {
+    std::int64_t parts = -1;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        const std::int64_t own = parts_of(ports.at(i), batched, inputs[i]);
+        if (own == 0 || (parts > 0 && parts != own)) return false;
+        parts = own;
     }
-    std::vector<Tensor> run(const std::vector<Tensor>& inputs) override { return impl_.run(inputs); }
+    return true;
+}
+
+class InProcessEngine : public Engine {
+public:
+    explicit InProcessEngine(const Plan& plan) : ports_(plan.inputs), batched_(plan.batched), engine_(plan) {}
+    bool accepts(const std::vector<Tensor>& inputs) const override {
+        return serves(ports_, batched_, types_of(inputs));
+    }
+    std::vector<Tensor> run(const std::vector<Tensor>& inputs) override { return engine_.run(inputs); }
 
 private:
     std::vector<Plan::Port> ports_;
     bool batched_;
-    Impl impl_;
+    PlanEngine engine_;
 };
+
+class CompiledEngine : public Engine {
+public:
+    explicit CompiledEngine(const std::vector<Plan>& plans) : engine_(plans) {}
+    bool accepts(const std::vector<Tensor>& inputs) const override { return engine_.accepts(inputs); }
+    std::vector<Tensor> run(const std::vector<Tensor>& inputs) override { return engine_.run(inputs); }
+
+private:
+    GeneratedEngine engine_;
+};
+
+/// Each run goes to the first engine that accepts it.
+class AnyEngine : public Engine {
+public:
+    explicit AnyEngine(std::vector<std::unique_ptr<Engine>> engines) : engines_(std::move(engines)) {}
+    bool accepts(const std::vector<Tensor>& inputs) const override { return find(inputs) != nullptr; }
+    std::vector<Tensor> run(const std::vector<Tensor>& inputs) override {
+        Engine* engine = find(inputs);
+        if (engine == nullptr) throw BadInput("the engine was made for inputs of other types");
+        return engine->run(inputs);
+    }
+
+private:
+    Engine* find(const std::vector<Tensor>& inputs) const {
+        for (const auto& engine : engines_)
+            if (engine->accepts(inputs)) return engine.get();
+        return nullptr;
+    }
+    std::vector<std::unique_ptr<Engine>> engines_;
+};
+
+Plan make_plan(Graph graph, const Bindings& bindings) {
+    PipelineOptions options;
+    options.bindings = bindings;
+    Remarks remarks;
+    return run_pipeline(std::move(graph), options, remarks).plan;
+}
 
 }  // namespace
 
 std::unique_ptr<Engine> make_engine(EngineKind kind, Graph graph, const Bindings& bindings) {
-    if (kind == EngineKind::interpreter) return std::make_unique<InterpreterEngine>(std::move(graph), bindings);
-    PipelineOptions options;
-    options.bindings = bindings;
-    Remarks remarks;
-    const Plan plan = run_pipeline(std::move(graph), options, remarks).plan;
-    if (kind == EngineKind::plan) return std::make_unique<CastEngine<PlanEngine>>(plan);
-    return std::make_unique<CastEngine<GeneratedEngine>>(plan);
+    switch (kind) {
+        case EngineKind::interpreter: return std::make_unique<InterpreterEngine>(std::move(graph), bindings);
+        case EngineKind::plan: return std::make_unique<InProcessEngine>(make_plan(std::move(graph), bindings));
+        case EngineKind::generated: break;
+    }
+    return std::make_unique<CompiledEngine>(std::vector{make_plan(std::move(graph), bindings)});
+}
+
+std::unique_ptr<Engine> make_engine(EngineKind kind, const Graph& graph,
+                                    const std::vector<std::vector<ValueType>>& inputs) {
+    std::vector<std::unique_ptr<Engine>> engines;
+    std::vector<Plan> plans;
+    for (const std::vector<ValueType>& types : inputs) {
+        const Bindings bindings = bindings_of(graph, types);
+        if (kind == EngineKind::interpreter) {
+            engines.push_back(make_engine(kind, clone(graph), bindings));
+            continue;
+        }
+        const auto suits = [&](const Plan& plan) { return serves(plan.inputs, plan.batched, types); };
+        if (std::none_of(plans.begin(), plans.end(), suits)) plans.push_back(make_plan(clone(graph), bindings));
+    }
+    if (kind == EngineKind::generated) {
+        pool_weights(plans);
+        return std::make_unique<CompiledEngine>(plans);
+    }
+    for (const Plan& plan : plans) engines.push_back(std::make_unique<InProcessEngine>(plan));
+    return std::make_unique<AnyEngine>(std::move(engines));
 }
 
 }  // namespace igata

@@ -25,5 +25,8 @@ public:
 
 /// Throws Error for what the compiler refuses, std::runtime_error where the engine itself fails.
 std::unique_ptr<Engine> make_engine(EngineKind kind, Graph graph, const Bindings& bindings);
+/// One engine for inputs of several shapes: generated code has a plan for each that the plans before it do not serve.
+std::unique_ptr<Engine> make_engine(EngineKind kind, const Graph& graph,
+                                    const std::vector<std::vector<ValueType>>& inputs);
 
 }  // namespace igata

@@ -19,6 +19,7 @@
 
 #include "compiler/emit/emitter.hpp"
 #include "runtime/predictor_abi.h"
+#include "runtime/predictor_shapes.hpp"
 
 namespace igata {
 
@@ -79,8 +80,8 @@ void execute(const std::vector<std::string>& command, const fs::path& log) {
         throw std::runtime_error(fmt::format("{} failed:\n{}", command[0], read_text(log).substr(0, 4000)));
 }
 
-fs::path build(const Plan& plan, const fs::path& folder) {
-    for (const EmittedFile& file : emit(plan, {"model", EmitOptions::Weights::incbin}, {})) {
+fs::path build(std::span<const Plan> plans, const fs::path& folder) {
+    for (const EmittedFile& file : emit(plans, {"model", EmitOptions::Weights::incbin}, {})) {
         std::ofstream stream(folder / file.path, std::ios::binary);
         stream.write(file.bytes.data(), static_cast<std::streamsize>(file.bytes.size()));
         if (!stream.flush())
@@ -103,8 +104,9 @@ fs::path build(const Plan& plan, const fs::path& folder) {
 }  // namespace
 
 struct GeneratedEngine::Impl {
-    Impl(const Plan& plan, int threads_of_a_run) : ports(plan.outputs), threads(threads_of_a_run) {
-        library = dlopen(build(plan, folder.path()).c_str(), RTLD_NOW | RTLD_LOCAL);
+    Impl(std::span<const Plan> plans, int threads_of_a_run)
+        : inputs(plans.front().inputs), outputs(plans.front().outputs), threads(threads_of_a_run) {
+        library = dlopen(build(plans, folder.path()).c_str(), RTLD_NOW | RTLD_LOCAL);
         if (library == nullptr) throw std::runtime_error(dlerror());
         const igata_options options{threads, nullptr};
         functions.info = symbol<const igata_predictor_info* (*)()>("model_info")();
@@ -113,8 +115,9 @@ struct GeneratedEngine::Impl {
         load(functions.context_create, "model_context_create");
         load(functions.context_destroy, "model_context_destroy");
         load(functions.context_bytes, "model_context_bytes");
-        load(functions.run, "model_run");
-        load(functions.profile, "model_profile");
+        load(functions.run, "model_run_shaped");
+        load(functions.output_dims, "model_output_dims");
+        load(functions.profile, "model_profile_shaped");
         load(functions.implementation, "model_implementation");
         load(functions.last_error, "model_last_error");
         check(functions.model_create(&options, &model));
@@ -142,7 +145,8 @@ struct GeneratedEngine::Impl {
     }
 
     TemporaryFolder folder;
-    std::vector<Plan::Port> ports;
+    std::vector<Plan::Port> inputs;
+    std::vector<Plan::Port> outputs;
     void* library = nullptr;
     int threads;
     cli::Functions functions = {};
@@ -150,38 +154,52 @@ struct GeneratedEngine::Impl {
     void* context = nullptr;
 };
 
-GeneratedEngine::GeneratedEngine(const Plan& plan, int threads) : impl_(std::make_unique<Impl>(plan, threads)) {}
+GeneratedEngine::GeneratedEngine(std::span<const Plan> plans, int threads)
+    : impl_(std::make_unique<Impl>(plans, threads)) {}
 GeneratedEngine::~GeneratedEngine() = default;
 
 /// The arguments of `run`, with room for the outputs.
 struct GeneratedEngine::Call {
     Call(const Impl& impl, const std::vector<Tensor>& inputs) {
-        const igata_predictor_info& info = *impl.functions.info;
-        const bool batched = info.batched != 0 && !inputs.empty();
-        if (batched) batch = inputs.front().dims().at(0);
-        for (const Tensor& input : inputs) from.push_back(input.bytes().data());
-        for (const Plan::Port& port : impl.ports) {
-            Dims dims = port.type.dims;
-            if (batched) dims.at(0) *= batch / info.inputs[0].dims[0];
-            to.push_back(outputs.emplace_back(port.type.dtype, dims).mutable_bytes().data());
+        for (const Tensor& input : inputs) {
+            from.push_back(input.bytes().data());
+            input_dims.push_back(input.dims().data());
         }
+        std::vector<Dims> dims;
+        for (const Plan::Port& port : impl.outputs) dims.push_back(port.type.dims);
+        std::vector<std::int64_t*> places;
+        for (Dims& place : dims) places.push_back(place.data());
+        impl.check(impl.functions.output_dims(input_dims.data(), places.data()));
+        for (std::size_t i = 0; i < dims.size(); ++i)
+            to.push_back(outputs.emplace_back(impl.outputs[i].type.dtype, dims[i]).mutable_bytes().data());
     }
     std::vector<const void*> from;
+    std::vector<const std::int64_t*> input_dims;
     std::vector<Tensor> outputs;
     std::vector<void*> to;
-    std::int64_t batch = 0;
 };
+
+bool GeneratedEngine::accepts(const std::vector<Tensor>& inputs) const {
+    std::vector<const std::int64_t*> dims;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        const ValueType& type = impl_->inputs.at(i).type;
+        if (inputs[i].dtype() != type.dtype || inputs[i].dims().size() != type.dims.size()) return false;
+        dims.push_back(inputs[i].dims().data());
+    }
+    return runtime::make_up(*impl_->functions.info, {dims.data(), impl_->functions.info, 0},
+                            [](const igata_predictor_info&, std::int64_t) {});
+}
 
 std::vector<Tensor> GeneratedEngine::run(const std::vector<Tensor>& inputs) {
     Call call(*impl_, inputs);
-    impl_->check(impl_->functions.run(impl_->context, call.from.data(), call.to.data(), call.batch));
+    impl_->check(impl_->functions.run(impl_->context, call.from.data(), call.input_dims.data(), call.to.data()));
     return std::move(call.outputs);
 }
 
 cli::Profile GeneratedEngine::profile(const std::vector<Tensor>& inputs, int runs) {
     Call call(*impl_, inputs);
-    const cli::ProfiledRun run{impl_->model,   impl_->context, call.from.data(),
-                               call.to.data(), call.batch,     impl_->threads};
+    const cli::ProfiledRun run{impl_->model,           impl_->context, call.from.data(),
+                               call.input_dims.data(), call.to.data(), impl_->threads};
     return cli::measure_profile(impl_->functions, run, runs);
 }
 

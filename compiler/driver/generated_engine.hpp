@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "compiler/ir/plan.hpp"
@@ -13,17 +14,22 @@ namespace igata {
 
 class GeneratedEngine {
 public:
-    /// Emits the plan, compiles it with $CXX (else c++) and $CXXFLAGS in a temporary folder, and loads it. Throws
-    /// std::runtime_error with the compiler's or the predictor's message. `threads` of a run: 0 for OpenMP's choice.
-    explicit GeneratedEngine(const Plan& plan, int threads = 0);
+    /// Emits the plans of one model, compiles it with $CXX (else c++) and $CXXFLAGS in a temporary folder, and loads
+    /// it. Throws std::runtime_error with the compiler's or the predictor's message. `threads` of a run: 0 for OpenMP's
+    /// choice.
+    explicit GeneratedEngine(std::span<const Plan> plans, int threads = 0);
+    explicit GeneratedEngine(const Plan& plan, int threads = 0) : GeneratedEngine(std::span(&plan, 1), threads) {}
     ~GeneratedEngine();
     GeneratedEngine(const GeneratedEngine&) = delete;
     GeneratedEngine& operator=(const GeneratedEngine&) = delete;
 
-    /// Inputs and outputs in the plan's order. If the plan is batched, axis 0 may be a multiple of the plan's.
+    /// Whether a plan, or several for parts of a batch, serve inputs of these types.
+    bool accepts(const std::vector<Tensor>& inputs) const;
+
+    /// Inputs and outputs in the plans' order.
     std::vector<Tensor> run(const std::vector<Tensor>& inputs);
 
-    /// Times each step, medians of `runs`, in runs over inputs of the plan's types.
+    /// Times each step, medians of `runs`, in runs over such inputs.
     cli::Profile profile(const std::vector<Tensor>& inputs, int runs);
 
 private:

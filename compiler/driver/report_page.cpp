@@ -178,13 +178,21 @@ std::string remark_table(const Remarks& remarks) {
 
 std::int64_t flops_of(const Step& step) { return std::visit(Flops{}, step.spec); }
 
-std::string report_page(const Plan& plan, std::size_t model_nodes, const Remarks& remarks) {
-    const std::string title = escape(plan.name.empty() ? "model" : plan.name);
-    return fmt::format(
+std::string report_page(std::span<const Plan> plans, std::size_t model_nodes, const Remarks& remarks) {
+    const std::string& name = plans.front().name;
+    const std::string title = escape(name.empty() ? "model" : name);
+    std::string html = fmt::format(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{0}</title>\n{1}</head><body>\n"
-        "<h1>{0}</h1>\n{2}<h2>Memory</h2>\n<p>Every buffer in the arena: steps from left to right, addresses "
-        "from top to bottom.</p>\n{3}<h2>Steps</h2>\n{4}<h2>Remarks</h2>\n{5}</body></html>\n",
-        title, style, summary(plan, model_nodes), memory_drawing(plan), step_table(plan), remark_table(remarks));
+        "<h1>{0}</h1>\n",
+        title, style);
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+        if (plans.size() > 1) html += fmt::format("<h1>Plan {} of {}</h1>\n", i + 1, plans.size());
+        html += fmt::format(
+            "{}<h2>Memory</h2>\n<p>Every buffer in the arena: steps from left to right, addresses from top to "
+            "bottom.</p>\n{}<h2>Steps</h2>\n{}",
+            summary(plans[i], model_nodes), memory_drawing(plans[i]), step_table(plans[i]));
+    }
+    return html + fmt::format("<h2>Remarks</h2>\n{}</body></html>\n", remark_table(remarks));
 }
 
 }  // namespace igata

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 
 #include "compiler/diagnostics.hpp"
@@ -12,7 +13,7 @@ namespace igata {
 /// Multiply-adds count as two; a loop counts its expression once for each point.
 std::int64_t flops_of(const Step& step);
 
-/// Summary, memory over time, steps and remarks. `model_nodes`: how many nodes the model had.
-std::string report_page(const Plan& plan, std::size_t model_nodes, const Remarks& remarks);
+/// Summary, memory over time and steps of each plan, and remarks. `model_nodes`: how many nodes the model had.
+std::string report_page(std::span<const Plan> plans, std::size_t model_nodes, const Remarks& remarks);
 
 }  // namespace igata

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "compiler/emit/amalgamate.hpp"
 #include "compiler/emit/embedded.hpp"
@@ -31,32 +32,46 @@ std::string comment_line(std::string text) {
     return text;
 }
 
-struct StepsText {
-    std::string specs;  ///< definitions
-    std::string rows;   ///< the table
-};
+/// The steps of all plans: equal specs and loops are defined once.
+class StepsWriter {
+public:
+    std::string specs;     ///< definitions
+    std::string tables;    ///< the rows of each plan
+    std::string programs;  ///< a row for each plan
+    std::string kinds;     ///< an expression
 
-StepsText steps_text(const Plan& plan) {
-    StepsText text;
-    Identifiers scope;
-    for (const Step& step : plan.steps) {
-        const std::string identifier = scope.add(step.name);
-        const std::string spec = identifier + "_spec";
-        const std::string comment = comment_line(step.origin.empty() ? step.name : step.origin);
-        if (const auto* loop = std::get_if<Loop>(&step.spec)) {
-            const LoopCode code = loop_code(*loop, identifier, comment);
-            text.specs += code.body;
-            text.specs += fmt::format("constexpr LoopSpec {}{{run_loop<{}_body>, nullptr, {}, {}}};\n\n", spec, identifier,
-                                      code.outer, code.work);
-        } else {
-            text.specs += fmt::format("// {}\n{}\n", comment, spec_row(spec, step));
-        }
-        text.rows += step_row(spec, plan, step);
+    void add(const Plan& plan, const std::string& suffix) {
+        std::string rows;
+        for (const Step& step : plan.steps) rows += step_row(spec_of(step), plan, step);
+        if (plan.steps.empty()) rows = "    {},\n";
+        tables += fmt::format("constexpr StepSpec steps{}[] = {{\n{}}};\n", suffix, rows);
+        programs += fmt::format("    {{steps{}, {}, {}, {}}},\n", suffix, plan.steps.size(), plan.arena_bytes, plan.weight_bytes);
+        kinds += fmt::format("{}kinds_of(steps{}, {})", kinds.empty() ? "" : " | ", suffix, plan.steps.size());
     }
-    if (plan.steps.empty()) text.rows = "    {},\n";
-    else text.specs.pop_back();  // the last blank line
-    return text;
-}
+
+private:
+    /// The identifier of the step's spec, which is defined if it is new.
+    std::string spec_of(const Step& step) {
+        const auto [known, is_new] = known_.emplace(definition(step, "", ""), "");
+        if (!is_new) return known->second;
+        const std::string identifier = scope_.add(step.name);
+        if (!specs.empty()) specs += '\n';
+        specs += definition(step, identifier, comment_line(step.origin.empty() ? step.name : step.origin));
+        return known->second = identifier + "_spec";
+    }
+
+    static std::string definition(const Step& step, const std::string& identifier, const std::string& comment) {
+        const std::string spec = identifier + "_spec";
+        const auto* loop = std::get_if<Loop>(&step.spec);
+        if (loop == nullptr) return fmt::format("// {}\n{}", comment, spec_row(spec, step));
+        const LoopCode code = loop_code(*loop, identifier, comment);
+        return code.body + fmt::format("constexpr LoopSpec {}{{run_loop<{}_body>, nullptr, {}, {}}};\n", spec, identifier,
+                                       code.outer, code.work);
+    }
+
+    Identifiers scope_;
+    std::map<std::string, std::string> known_;
+};
 
 std::string weights_text(const EmitOptions& options, const std::string& guard, const std::string& pool) {
     switch (options.weights) {
@@ -75,49 +90,56 @@ std::string weights_text(const EmitOptions& options, const std::string& guard, c
     return {};
 }
 
-std::string predictor_cpp(const Plan& plan, const EmitOptions& options, Slots slots, const std::string& guard,
-                          const std::string& pool) {
+/// The files of the runtime that the plans' steps need.
+std::vector<std::string> runtime_roots(Plans plans, bool weights_in_file) {
+    std::vector<std::string> roots = {"runtime/programs.hpp", "runtime/loop_arithmetic.hpp", "runtime/predictor_calls.hpp"};
+    if (weights_in_file) roots.emplace_back("runtime/predictor_weights.hpp");
+    for (const Plan& plan : plans)
+        for (const Step& step : plan.steps)
+            if (const auto* kernel = std::get_if<runtime::KernelSpec>(&step.spec))
+                roots.push_back(fmt::format("runtime/kernels/{}.hpp", kernel->name));
+    return roots;
+}
+
+std::string predictor_cpp(Plans plans, const EmitOptions& options, Slots slots, const std::string& guard, const std::string& pool) {
     const bool in_file = options.weights == EmitOptions::Weights::file;
-    std::vector<std::string> roots = {"runtime/program.hpp", "runtime/loop_arithmetic.hpp", "runtime/predictor_calls.hpp"};
-    if (in_file) roots.emplace_back("runtime/predictor_weights.hpp");
-    for (const Step& step : plan.steps)
-        if (const auto* kernel = std::get_if<runtime::KernelSpec>(&step.spec))
-            roots.push_back(fmt::format("runtime/kernels/{}.hpp", kernel->name));
-    Amalgamation runtime = amalgamate(roots, {"cstddef", "cstdint"});
-    StepsText steps = steps_text(plan);
+    Amalgamation runtime = amalgamate(runtime_roots(plans, in_file), {"cstddef", "cstdint"});
+    StepsWriter steps;
+    for (std::size_t i = 0; i < plans.size(); ++i) steps.add(plans[i], i == 0 ? "" : fmt::format("_{}", i));
+    const Plan& plan = plans.front();
     slots.insert(slots.end(), {{"includes", std::move(runtime.includes)},
                                {"runtime", std::move(runtime.body)},
                                {"weights", weights_text(options, guard, pool)},
                                {"specs", std::move(steps.specs)},
-                               {"steps", std::move(steps.rows)},
-                               {"step_count", std::to_string(plan.steps.size())},
-                               {"arena_bytes", std::to_string(plan.arena_bytes)},
-                               {"weight_bytes", std::to_string(plan.weight_bytes)},
+                               {"steps", std::move(steps.tables)},
+                               {"programs", std::move(steps.programs)},
+                               {"kinds", std::move(steps.kinds)},
+                               {"plan_count", std::to_string(plans.size())},
                                {"input_slots", std::to_string(std::max<std::size_t>(plan.inputs.size(), 1))},
                                {"output_slots", std::to_string(std::max<std::size_t>(plan.outputs.size(), 1))},
-                               {"ports", port_rows(plan, options.name, in_file)}});
+                               {"ports", port_rows(plans, options.name, in_file)}});
     return fill_template("templates/predictor.cpp.in", slots);
 }
 
 }  // namespace
 
-std::vector<EmittedFile> emit(const Plan& plan, const EmitOptions& options, const Remarks& remarks) {
+std::vector<EmittedFile> emit(Plans plans, const EmitOptions& options, const Remarks& remarks) {
     if (!is_identifier(options.name))
         throw Error(ExitCode::usage, fmt::format("the name '{}' is no C++ identifier: pass another with --name, for example {}",
                                                  options.name, to_identifier(options.name)));
     std::string guard = options.name;
     for (char& c : guard) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-    Slots slots = interface_slots(plan);
+    Slots slots = interface_slots(plans, options.name);
     slots.insert(slots.end(), {{"name", options.name},
                                {"guard", guard},
                                {"version", IGATA_VERSION},
                                {"abi", std::string(embedded_file("runtime/predictor_abi.h"))}});
-    const std::string pool = pooled_weights(plan);
+    const std::string pool = pooled_weights(plans);
     std::vector<EmittedFile> files;
-    files.push_back({options.name + ".cpp", predictor_cpp(plan, options, slots, guard, pool)});
+    files.push_back({options.name + ".cpp", predictor_cpp(plans, options, slots, guard, pool)});
     files.push_back({options.name + ".h", fill_template("templates/predictor.h.in", slots)});
     files.push_back({options.name + ".hpp", fill_template("templates/predictor.hpp.in", slots)});
-    files.push_back({options.name + ".json", summary_json(plan, options, remarks)});
+    files.push_back({options.name + ".json", summary_json(plans, options, remarks)});
     if (options.weights != EmitOptions::Weights::literal) files.push_back({options.name + ".bin", pool});
     return files;
 }

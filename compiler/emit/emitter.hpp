@@ -1,6 +1,7 @@
 // From a Plan to the files of a predictor.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,18 @@ struct EmittedFile {
     std::string bytes;
 };
 
-/// `<name>.cpp`, `<name>.h`, `<name>.hpp`, `<name>.json`, and `<name>.bin` where weights are kept apart. The same plan gives the
+/// One plan, or several of one model over one pool of weights (see pool_weights).
+using Plans = std::span<const Plan>;
+
+/// `<name>.cpp`, `<name>.h`, `<name>.hpp`, `<name>.json`, and `<name>.bin` where weights are kept apart. The same plans give the
 /// same bytes. Throws Error (usage) if the name is no identifier.
-std::vector<EmittedFile> emit(const Plan& plan, const EmitOptions& options, const Remarks& remarks);
+std::vector<EmittedFile> emit(Plans plans, const EmitOptions& options, const Remarks& remarks);
+inline std::vector<EmittedFile> emit(const Plan& plan, const EmitOptions& options, const Remarks& remarks) {
+    return emit(Plans(&plan, 1), options, remarks);
+}
 
 /// `<name>.json`: what was done.
-std::string summary_json(const Plan& plan, const EmitOptions& options, const Remarks& remarks);
+std::string summary_json(Plans plans, const EmitOptions& options, const Remarks& remarks);
 
 /// `literal`, `incbin`, `file`
 std::string_view name_of(EmitOptions::Weights weights);

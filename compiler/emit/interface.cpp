@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/emit/amalgamate.hpp"
 #include "compiler/emit/names.hpp"
 #include "compiler/ir/cost.hpp"
 
@@ -32,7 +33,7 @@ std::string describe(const Plan::Port& port) {
 }
 
 std::vector<std::string> identifiers(const Plan& plan) {
-    Identifiers scope({"batch", "inputs", "outputs", "context", "model"});
+    Identifiers scope({"batch", "inputs", "outputs", "context", "model", "shapes", "dims"});
     std::vector<std::string> names;
     for (const Ports* ports : {&plan.inputs, &plan.outputs}) {
         for (const Plan::Port& port : *ports) names.push_back(scope.add(port.name));
@@ -44,42 +45,96 @@ std::string pointer_array(const char* type, const char* array, const std::vector
     return names.empty() ? "" : fmt::format("        {} const {}[] = {{{}}};\n", type, array, fmt::join(names, ", "));
 }
 
+std::string array_type(const Dims& dims) { return fmt::format("std::array<std::int64_t, {}>", dims.size()); }
+std::string array_value(const Dims& dims) { return dims.empty() ? "{}" : fmt::format("{{{{{}}}}}", fmt::join(dims, ", ")); }
+
+/// `{{{1, 4}}}`: the dims of all ports of one kind, as InputShapes and OutputShapes take them.
+std::string shapes_value(const Ports& ports) {
+    std::vector<std::string> values;
+    for (const Plan::Port& port : ports) values.push_back(array_value(port.type.dims));
+    return fmt::format("{{{}}}", fmt::join(values, ", "));
+}
+
+std::string shapes_fields(const Ports& ports, const std::string* names) {
+    std::string fields;
+    for (std::size_t i = 0; i < ports.size(); ++i)
+        fields += fmt::format("    {0} {1} = shape::{1};\n", array_type(ports[i].type.dims), names[i]);
+    return fields;
+}
+
+/// Tables and functions for calls that state their shapes, where there are several plans.
+Slots shaped_slots(std::span<const Plan> plans, const std::string& name, const std::vector<std::string>& names, const Slots& slots) {
+    if (plans.size() == 1) return {{"plans", ""}, {"shaped_run", ""}};
+    const Plan& first = plans.front();
+    std::vector<std::string> input_dims, output_dims;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        if (i < first.inputs.size()) input_dims.push_back(fmt::format("shapes.{}.data()", names[i]));
+        else output_dims.push_back(fmt::format("result.{}.data()", names[i]));
+    }
+    if (output_dims.empty()) output_dims.emplace_back("nullptr");
+    std::string rows;
+    for (const Plan& plan : plans) rows += fmt::format("    {{{}, {}}},\n", shapes_value(plan.inputs), shapes_value(plan.outputs));
+    Slots all = slots;
+    all.insert(all.end(), {{"name", name},
+                           {"input_fields", shapes_fields(first.inputs, names.data())},
+                           {"output_fields", shapes_fields(first.outputs, names.data() + first.inputs.size())},
+                           {"plan_rows", rows},
+                           {"input_dims", fmt::format("{}", fmt::join(input_dims, ", "))},
+                           {"output_dims", fmt::format("{}", fmt::join(output_dims, ", "))}});
+    return {{"plans", fill_template("templates/plans.hpp.in", all)}, {"shaped_run", fill_template("templates/shaped_run.hpp.in", all)}};
+}
+
+/// The ports of each plan as the C header shows them.
+std::string ports_comment(std::span<const Plan> plans) {
+    std::string comment;
+    for (const Plan& plan : plans) {
+        if (!comment.empty()) comment += " * or\n";
+        for (const Plan::Port& port : plan.inputs) comment += fmt::format(" * input  {}\n", describe(port));
+        for (const Plan::Port& port : plan.outputs) comment += fmt::format(" * output {}\n", describe(port));
+    }
+    return comment;
+}
+
 }  // namespace
 
-Slots interface_slots(const Plan& plan) {
+Slots interface_slots(std::span<const Plan> plans, const std::string& predictor) {
+    const Plan& plan = plans.front();
     const std::vector<std::string> names = identifiers(plan);
     const auto first_output = names.begin() + static_cast<std::ptrdiff_t>(plan.inputs.size());
-    std::string comment, shapes, counts, parameters;
+    std::string shapes, counts, parameters;
     std::size_t next = 0;
     for (const Ports* ports : {&plan.inputs, &plan.outputs}) {
         const bool is_input = ports == &plan.inputs;
         for (const Plan::Port& port : *ports) {
             const std::string& name = names[next++];
-            comment += fmt::format(" * {} {}\n", is_input ? "input " : "output", describe(port));
-            shapes += fmt::format("inline constexpr std::array<std::int64_t, {}> {}{{{}}};\n", port.type.dims.size(), name,
-                                  port.type.dims.empty() ? "" : fmt::format("{{{}}}", fmt::join(port.type.dims, ", ")));
+            shapes += fmt::format("inline constexpr {} {}{};\n", array_type(port.type.dims), name, array_value(port.type.dims));
             counts += fmt::format("inline constexpr std::size_t {} = {};\n", name, element_count(port.type.dims));
             parameters += fmt::format("{}{}{}* {}", parameters.empty() ? "" : ", ", is_input ? "const " : "",
                                       caller_type(port.type.dtype), name);
         }
     }
+    Slots slots = {{"ports_comment", ports_comment(plans)},
+                   {"shapes", shapes},
+                   {"counts", counts},
+                   {"example_arguments", fmt::format("{}", fmt::join(names, ", "))},
+                   {"pointer_arrays", pointer_array("const void*", "inputs", {names.begin(), first_output}) +
+                                          pointer_array("void*", "outputs", {first_output, names.end()})},
+                   {"inputs_argument", plan.inputs.empty() ? "nullptr" : "inputs"},
+                   {"outputs_argument", plan.outputs.empty() ? "nullptr" : "outputs"},
+                   {"batch_argument", plan.batched ? "batch" : "0"}};
+    Slots shaped = slots;
+    shaped.emplace_back("parameters", (parameters.empty() ? "" : ", ") + parameters);
+    shaped = shaped_slots(plans, predictor, names, shaped);
     std::string run_comment = "    /// Row-major tensors of the shapes above. Throws Error.\n";
     if (plan.batched) {
         const std::int64_t unit = (plan.inputs.empty() ? plan.outputs : plan.inputs).front().type.dims.front();
         parameters += fmt::format(", std::int64_t batch = {}", unit);
-        run_comment = fmt::format("    /// Row-major tensors of the shapes above with `batch` as axis 0, a multiple of {}. Throws Error.\n", unit);
+        run_comment = fmt::format("    /// Row-major tensors of the shapes above with `batch` as axis 0, {}. Throws Error.\n",
+                                  plans.size() > 1 ? "made up of those of the plans" : fmt::format("a multiple of {}", unit));
     }
-    return {{"ports_comment", comment},
-            {"shapes", shapes},
-            {"counts", counts},
-            {"parameters", parameters},
-            {"run_comment", run_comment},
-            {"example_arguments", fmt::format("{}", fmt::join(names, ", "))},
-            {"pointer_arrays", pointer_array("const void*", "inputs", {names.begin(), first_output}) +
-                                   pointer_array("void*", "outputs", {first_output, names.end()})},
-            {"inputs_argument", plan.inputs.empty() ? "nullptr" : "inputs"},
-            {"outputs_argument", plan.outputs.empty() ? "nullptr" : "outputs"},
-            {"batch_argument", plan.batched ? "batch" : "0"}};
+    slots.insert(slots.end(), {{"parameters", parameters}, {"run_comment", run_comment}});
+    slots.insert(slots.end(), shaped.begin(), shaped.end());
+    return slots;
 }
 
 namespace {
@@ -95,9 +150,8 @@ std::string step_info_rows(const Plan& plan) {
     return rows;
 }
 
-}  // namespace
-
-std::string port_rows(const Plan& plan, const std::string& name, bool weights_in_file) {
+/// The tables of a plan's inputs, outputs and steps, whose names end in `suffix`.
+std::string plan_tables(const Plan& plan, const std::string& suffix) {
     std::string out;
     for (const Ports* ports : {&plan.inputs, &plan.outputs}) {
         const char* kind = ports == &plan.inputs ? "input" : "output";
@@ -107,7 +161,7 @@ std::string port_rows(const Plan& plan, const std::string& name, bool weights_in
             const Dims& dims = port.type.dims;
             std::string dims_name = "nullptr";
             if (!dims.empty()) {
-                dims_name = fmt::format("{}_{}_dims", kind, i);
+                dims_name = fmt::format("{}_{}_dims{}", kind, i, suffix);
                 out += fmt::format("constexpr std::int64_t {}[] = {{{}}};\n", dims_name, fmt::join(dims, ", "));
             }
             std::string dtype(name_of(port.type.dtype));
@@ -115,14 +169,28 @@ std::string port_rows(const Plan& plan, const std::string& name, bool weights_in
             rows += fmt::format("    {{{}, IGATA_{}, {}, {}, {}}},\n", quote_literal(port.name), dtype, dims.size(), dims_name,
                                 element_count(dims) * static_cast<std::int64_t>(size_of(port.type.dtype)));
         }
-        if (!rows.empty()) out += fmt::format("constexpr igata_tensor_info {}s[] = {{\n{}}};\n", kind, rows);
+        if (!rows.empty()) out += fmt::format("constexpr igata_tensor_info {}s{}[] = {{\n{}}};\n", kind, suffix, rows);
     }
-    if (!plan.steps.empty()) out += fmt::format("constexpr igata_step_info step_infos[] = {{\n{}}};\n", step_info_rows(plan));
-    return out + fmt::format("constexpr igata_predictor_info info{{\"{}\", {}, {}, {}, {}, {}, {}, {}, {}, {}, {}}};\n", name,
-                             plan.inputs.size(), plan.outputs.size(), plan.inputs.empty() ? "nullptr" : "inputs",
-                             plan.outputs.empty() ? "nullptr" : "outputs", plan.batched ? 1 : 0, weights_in_file ? 1 : 0,
-                             plan.steps.size(), plan.weight_bytes, plan.arena_bytes,
-                             plan.steps.empty() ? "nullptr" : "step_infos");
+    if (!plan.steps.empty()) out += fmt::format("constexpr igata_step_info step_infos{}[] = {{\n{}}};\n", suffix, step_info_rows(plan));
+    return out;
+}
+
+}  // namespace
+
+std::string port_rows(std::span<const Plan> plans, const std::string& name, bool weights_in_file) {
+    std::string out;
+    std::string rows;
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+        const Plan& plan = plans[i];
+        const std::string suffix = i == 0 ? "" : fmt::format("_{}", i);
+        const auto table = [&](bool is_empty, const char* table_name) { return is_empty ? "nullptr" : table_name + suffix; };
+        out += plan_tables(plan, suffix);
+        rows += fmt::format("    {{\"{}\", {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, plans}},\n", name, plan.inputs.size(),
+                            plan.outputs.size(), table(plan.inputs.empty(), "inputs"), table(plan.outputs.empty(), "outputs"),
+                            plan.batched ? 1 : 0, weights_in_file ? 1 : 0, plan.steps.size(), plan.weight_bytes, plan.arena_bytes,
+                            table(plan.steps.empty(), "step_infos"), plans.size());
+    }
+    return out + fmt::format("constexpr igata_predictor_info plans[{}] = {{\n{}}};\n", plans.size(), rows);
 }
 
 }  // namespace igata

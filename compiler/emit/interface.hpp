@@ -1,6 +1,7 @@
 // What the caller of a predictor sees: its inputs and outputs, as template slots of the C and C++ headers.
 #pragma once
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,10 +12,10 @@ namespace igata {
 
 using Slots = std::vector<std::pair<std::string, std::string>>;
 
-/// Slots of predictor.h.in and predictor.hpp.in that depend on inputs and outputs.
-Slots interface_slots(const Plan& plan);
+/// Slots of predictor.h.in and predictor.hpp.in that depend on inputs and outputs, for a predictor of this name.
+Slots interface_slots(std::span<const Plan> plans, const std::string& name);
 
-/// Definition of `info`, the metadata that the C interface gives.
-std::string port_rows(const Plan& plan, const std::string& name, bool weights_in_file);
+/// Definition of `plans`, the metadata that the C interface gives.
+std::string port_rows(std::span<const Plan> plans, const std::string& name, bool weights_in_file);
 
 }  // namespace igata

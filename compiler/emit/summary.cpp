@@ -22,9 +22,8 @@ Json ports_json(const std::vector<Plan::Port>& ports) {
     return all;
 }
 
-}  // namespace
-
-std::string summary_json(const Plan& plan, const EmitOptions& options, const Remarks& remarks) {
+/// What one plan is.
+void add_plan(Json& json, const Plan& plan) {
     Json counts = Json::object();
     Json steps = Json::array();
     for (const Step& step : plan.steps) {
@@ -38,21 +37,36 @@ std::string summary_json(const Plan& plan, const EmitOptions& options, const Rem
                          {"flops", cost.flops},
                          {"bytes", cost.bytes}});
     }
+    json["arena_bytes"] = plan.arena_bytes;
+    json["step_count"] = plan.steps.size();
+    json["steps_by_kind"] = std::move(counts);
+    json["steps"] = std::move(steps);
+}
+
+void add_ports(Json& json, const Plan& plan) {
+    json["inputs"] = ports_json(plan.inputs);
+    json["outputs"] = ports_json(plan.outputs);
+    json["batched"] = plan.batched;
+}
+
+}  // namespace
+
+std::string summary_json(Plans plans, const EmitOptions& options, const Remarks& remarks) {
+    Json all = {{"name", options.name}, {"igata", IGATA_VERSION}};
+    add_ports(all, plans.front());
+    all["weights"] = {{"form", name_of(options.weights)}, {"bytes", plans.front().weight_bytes}};
+    add_plan(all, plans.front());
+    for (const Plan& plan : plans.subspan(1)) {
+        Json further;
+        add_ports(further, plan);
+        add_plan(further, plan);
+        all["further_plans"].push_back(std::move(further));
+    }
     Json said = Json::array();
     for (const Remark& remark : remarks.all()) {
         said.push_back({{"pass", remark.pass}, {"node", remark.node}, {"message", remark.message}, {"refused", remark.refused}});
     }
-    const Json all = {{"name", options.name},
-                      {"igata", IGATA_VERSION},
-                      {"inputs", ports_json(plan.inputs)},
-                      {"outputs", ports_json(plan.outputs)},
-                      {"batched", plan.batched},
-                      {"weights", {{"form", name_of(options.weights)}, {"bytes", plan.weight_bytes}}},
-                      {"arena_bytes", plan.arena_bytes},
-                      {"step_count", plan.steps.size()},
-                      {"steps_by_kind", counts},
-                      {"steps", steps},
-                      {"remarks", said}};
+    all["remarks"] = std::move(said);
     return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

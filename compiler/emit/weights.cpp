@@ -6,8 +6,9 @@
 
 namespace igata {
 
-std::string pooled_weights(const Plan& plan) {
-    std::string pool(static_cast<std::size_t>(plan.weight_bytes), '\0');
+namespace {
+
+void put(const Plan& plan, std::string& pool) {
     for (const Buffer& buffer : plan.buffers) {
         if (buffer.space != runtime::Space::weights || !buffer.constant) continue;
         const auto bytes = buffer.constant->bytes();
@@ -16,6 +17,13 @@ std::string pooled_weights(const Plan& plan) {
         if (offset + bytes.size() > pool.size()) throw std::logic_error("constant '" + buffer.name + "' outside the pool");
         if (!bytes.empty()) std::memcpy(pool.data() + offset, bytes.data(), bytes.size());
     }
+}
+
+}  // namespace
+
+std::string pooled_weights(std::span<const Plan> plans) {
+    std::string pool(static_cast<std::size_t>(plans.front().weight_bytes), '\0');
+    for (const Plan& plan : plans) put(plan, pool);
     return pool;
 }
 

@@ -9,8 +9,8 @@
 
 namespace igata {
 
-/// The pool as pool_weights laid it out, zero between constants.
-std::string pooled_weights(const Plan& plan);
+/// The pool of all plans as pool_weights laid it out, zero between constants.
+std::string pooled_weights(std::span<const Plan> plans);
 
 /// String literals, one a line: the only form that g++ reads fast.
 std::string literal_lines(std::span<const char> bytes);

@@ -12,6 +12,7 @@
 #include "compiler/frontend/onnx_import.hpp"
 #include "compiler/frontend/tensor_proto.hpp"
 #include "compiler/passes/passes.hpp"
+#include "compiler/passes/pool_weights.hpp"
 #include "runtime/predictor_abi.h"
 #include "tests/e2e/compile_cpp.hpp"
 
@@ -41,6 +42,20 @@ inline std::vector<Tensor> read_tensors(const std::filesystem::path& folder, con
         if (!std::filesystem::exists(file)) return tensors;
         tensors.push_back(read_tensor_proto(file));
     }
+}
+
+/// The same with a plan for each binding.
+inline std::vector<EmittedFile> cast_plans(const std::filesystem::path& model, const std::string& name,
+                                           const std::vector<Bindings>& bindings) {
+    Remarks remarks;
+    std::vector<Plan> plans;
+    for (const Bindings& binding : bindings) {
+        PipelineOptions options;
+        options.bindings = binding;
+        plans.push_back(run_pipeline(import_onnx(model, remarks), options, remarks).plan);
+    }
+    pool_weights(plans);
+    return emit(plans, {name, EmitOptions::Weights::literal}, remarks);
 }
 
 /// A compiled predictor with one model and one context.
@@ -84,6 +99,10 @@ public:
     }
     const char* implementation(int step) const {
         return library_.function<const char*(const void*, int)>(name_ + "_implementation")(model_, step);
+    }
+    igata_status output_dims(const std::int64_t* const* inputs, std::int64_t* const* outputs) const {
+        return library_.function<igata_status(const std::int64_t* const*, std::int64_t* const*)>(
+            name_ + "_output_dims")(inputs, outputs);
     }
     std::string last_error() const { return library_.function<const char*()>(name_ + "_last_error")(); }
 

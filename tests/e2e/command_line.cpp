@@ -19,8 +19,8 @@ struct Said {
 /// A predictor's executable in a folder of its own.
 class Executable {
 public:
-    explicit Executable(const std::string& name) : name_(name) {
-        test::write_files(folder_.path(), test::cast_model(models / name / "model.onnx", name));
+    explicit Executable(const std::string& name, const std::vector<Bindings>& bindings = {{}}) : name_(name) {
+        test::write_files(folder_.path(), test::cast_plans(models / name / "model.onnx", name, bindings));
         std::string main = test::read_file(IGATA_SOURCE_DIR "/cmake/predictor_main.cpp.in");
         for (std::size_t at = 0; (at = main.find("@name@", at)) != std::string::npos;) main.replace(at, 6, name);
         test::write_file(path("main.cpp"), main);
@@ -100,6 +100,29 @@ TEST_CASE("a predictor classifies pictures") {
     classifier.refuses("a.ppm --mean 1,2", 2, "--mean and --std take 1 or 3 numbers for input 'image' f32[1,3,32,32]");
     classifier.refuses("a.ppm --layout nhwc", 2, "input 'image' f32[1,3,32,32] has no axis of 1, 3 or 4 channels: pass image=FILE.npy");
     classifier.refuses("a.ppm image=image.npy", 2, "pass either pictures or NAME=FILE.npy, not both ('a.ppm' was taken for a picture)");
+}
+
+TEST_CASE("a predictor of several plans takes what they serve") {
+    const Executable perceptron("perceptron", {{{"batch", 2}}, {{"batch", 3}}});
+    const std::string described = perceptron.run("--describe").out;
+    CHECK(described.rfind("perceptron: 2 plans\nplan    0 of 2 steps\ninput   x  f32[2,12]\n", 0) == 0);
+    CHECK(described.find("plan    1 of 2 steps\ninput   x  f32[3,12]\n") != std::string::npos);
+    CHECK(described.find("batch   any that those above make up\n") != std::string::npos);
+    write_npy(perceptron.path("eight.npy"), Tensor(DataType::f32, {8, 12}));
+    write_npy(perceptron.path("one.npy"), Tensor(DataType::f32, {1, 12}));
+    write_npy(perceptron.path("wide.npy"), Tensor(DataType::f32, {2, 13}));
+    CHECK(perceptron.run("x=eight.npy --output logits=logits.npy").code == 0);
+    CHECK(read_npy(perceptron.path("logits.npy")).dims() == Dims{8, 4});
+    const std::string there = "; there is x [2,12]; x [3,12]; and batches made up of these";
+    perceptron.refuses("x=one.npy", 4, "one.npy: no plan serves x [1,12]" + there);
+    perceptron.refuses("x=wide.npy", 4, "wide.npy: no plan serves x [2,13]" + there);
+    CHECK(perceptron.run("--benchmark 2 --batch 5 --threads 1 --per-step").code == 0);
+    CHECK(perceptron.run("--benchmark 2 --shape 3,12 --threads 1").code == 0);
+    CHECK(perceptron.run("--benchmark 2 --shape x=4,12 --threads 1").code == 0);
+    perceptron.refuses("--benchmark 2 --batch 1", 2, "no plan serves x [1,12]" + there);
+    perceptron.refuses("--benchmark 2 --shape 3", 2, "--shape: input 'x' has 2 dims, not 1");
+    perceptron.refuses("--benchmark 2 --shape 3,1.5", 2, "--shape takes whole numbers of at least 1, not '3,1.5'");
+    perceptron.refuses("x=eight.npy --batch 8", 2, "--shape and --batch are for inputs that no file gives");
 }
 
 TEST_CASE("a predictor runs on files, and says what is wrong with them") {

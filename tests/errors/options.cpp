@@ -47,11 +47,14 @@ TEST_CASE("dims that the model leaves open must be bound, and bound rightly") {
     CHECK(run_igata(folder, "compile m.onnx -o out --bind x:1=5") ==
           fails(2, "m.onnx: --bind x:1=5: the model fixes this dim at 4"));
     const std::string how =
-        ": write DIM=VALUE with a dim's symbol or INPUT:AXIS, as in `--bind N=1` or `--bind image:0=1`";
-    for (const std::string bad : {"H=", "H=x", "H=0", "H=1x", "H", "=1", "H=99999999999999999999"})
+        ": write DIM=VALUE with a dim's symbol or INPUT:AXIS, as in `--bind N=1` or `--bind image:0=1`, or several "
+        "values, as in `--bind N=1,8`";
+    for (const std::string bad : {"H=", "H=x", "H=0", "H=1x", "H", "=1", "H=99999999999999999999", "H=1,", "H=,1", "H=1,x", "H=1,0"})
         CHECK(run_igata(folder, "compile m.onnx -o out --bind " + bad) == fails(2, "--bind " + bad + how));
-    CHECK(run_igata(folder, "compile m.onnx -o out --bind H=1,2") ==
-          fails(2, "--bind H=1,2: a dim takes one value; at run time, axis 0 may be any multiple of it"));
+    CHECK(run_igata(folder, "compile m.onnx -o out --bind H=1,2,1") == fails(2, "--bind H=1,2,1: 1 is given twice"));
+    CHECK(run_igata(folder, "compile m.onnx -o out --bind H=1,2,3,4,5,6 image:3=1,2,3,4,5,6") ==
+          fails(2, "--bind image:3=1,2,3,4,5,6: every combination of the values becomes a plan, 36 so far; there may be 32"));
+    CHECK(run_igata(folder, "profile m.onnx --bind H=1,2") == fails(2, "--bind: this command takes one value for each dim"));
     CHECK(run_igata(folder, "compile m.onnx -o out --bind H=1 H=2") == fails(2, "--bind H=2: H is bound twice"));
     CHECK(!std::filesystem::exists(folder / "out"));
     CHECK(run_igata(folder, "compile --bind H=8 image:3=8 m.onnx -o out").code == 0);

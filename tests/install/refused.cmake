@@ -16,7 +16,7 @@ expect_refusal("igata_add_predictor(p): WEIGHTS takes one of incbin, literal, fi
 expect_refusal("igata_add_predictor(p): THREADING takes one of omp, seq, not 'tbb'" p MODEL ${model} THREADING tbb)
 expect_refusal("igata_add_predictor(p): PRECISION bf16 is not supported, only f32" p MODEL ${model} PRECISION bf16)
 expect_refusal("igata_add_predictor(p-q): 'p-q' is no C++ identifier: pass another NAME" p-q MODEL ${model})
-expect_refusal("igata_add_predictor(p): BIND takes <dim>=<value>, not 'N'" p MODEL ${model} BIND N)
+expect_refusal("igata_add_predictor(p): BIND takes <dim>=<value>[,<value>...], not 'N'" p MODEL ${model} BIND N)
 expect_refusal("igata_add_predictor(p): no such folder: ${WORK}/none" p MODEL ${model} TEST_DATA ${WORK}/none)
 set(options -DIGATA_ONEDNN=shared)
 expect_refusal("IGATA_ONEDNN is system or static, not 'shared'" p MODEL ${model})

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "compiler/passes/lifetimes.hpp"
+#include "compiler/passes/pool_weights.hpp"
 #include "tests/passes/lowering.hpp"
 
 using namespace igata;
@@ -126,4 +127,25 @@ TEST_CASE("pool_weights: equal bytes are stored once") {
     pool_weights(plan);
     verify(plan);
     CHECK(plan.weight_bytes == 128);
+}
+
+TEST_CASE("pool_weights: plans of one model share a pool") {
+    const auto with = [](const std::string& constants) {
+        return lowered("graph g (x: f32[2,3]) -> (y) {\n  a = constant f32[3] " + constants +
+                       "\n  y = Map(x, a) => x0 + x1\n}");
+    };
+    Plan plans[] = {with("{1,2,3}"), with("{1,2,3}"), with("{1,2,4}")};
+    pool_weights(plans);
+    const auto offset = [](const Plan& plan) {
+        for (const Buffer& buffer : plan.buffers)
+            if (buffer.space == runtime::Space::weights) return buffer.offset;
+        return std::int64_t{-1};
+    };
+    for (const Plan& plan : plans) {
+        verify(plan);
+        CHECK(plan.weight_bytes == 128);
+    }
+    CHECK(offset(plans[0]) == 0);
+    CHECK(offset(plans[1]) == 0);
+    CHECK(offset(plans[2]) == 64);
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "runtime/programs.hpp"
 #include "tests/runtime/allocation_count.hpp"
 #include "tests/runtime/single_step.hpp"
 
@@ -135,6 +136,26 @@ TEST_CASE("two threads compute what one does") {
     const std::vector<float> a = run(first, image_of(1));
     const std::vector<float> b = run(second, image_of(1));
     for (std::size_t i = 0; i < a.size(); ++i) CHECK(b[i] == doctest::Approx(a[i]).epsilon(1e-5));
+}
+
+TEST_CASE("what programs pack alike is there once, and their contexts share an arena") {
+    PackedConstants packed;
+    AlignedMemory a(64), b(64), c(64), d(128);
+    for (AlignedMemory* memory : {&a, &b, &c, &d}) std::fill_n(memory->get(), memory->size(), std::byte{1});
+    c.get()[63] = std::byte{2};
+    for (AlignedMemory* memory : {&a, &b, &c, &d}) packed.share(*memory);
+    CHECK(a.get() == b.get());
+    CHECK(a.get() != c.get());
+    CHECK(d.size() == 128);
+
+    const Network network;
+    const ProgramSpec specs[] = {network.spec(), network.spec()};
+    const Programs programs(specs, 2, network.weights(), 1);
+    CHECK(programs.arena_bytes() == programs[0].arena_bytes());
+    Contexts contexts(programs);
+    const std::vector<float> first = run(contexts[0], image_of(1));
+    CHECK(run(contexts[1], image_of(2)) != first);
+    CHECK(run(contexts[1], image_of(1)) == first);
 }
 
 TEST_CASE("a run leaves the caller's number of threads alone") {
