@@ -154,6 +154,22 @@ inline dnnl::convolution_forward::primitive_desc make_convolution(const dnnl::en
 #endif
 }
 
+/// Weights are [oc, ic, k...], as a convolution's.
+inline dnnl::deconvolution_forward::primitive_desc make_deconvolution(const dnnl::engine& engine,
+                                                                      const ConvolutionDescs& d,
+                                                                      const dnnl::primitive_attr& attr) {
+    constexpr auto prop = dnnl::prop_kind::forward_inference;
+    constexpr auto algorithm = dnnl::algorithm::deconvolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+    return {engine, prop,      algorithm,   d.src,        d.weights,  d.bias,
+            d.dst,  d.strides, d.dilations, d.pads_begin, d.pads_end, attr};
+#else
+    return {{prop, algorithm, d.src, d.weights, d.bias, d.dst, d.strides, d.dilations, d.pads_begin, d.pads_end},
+            attr,
+            engine};
+#endif
+}
+
 inline dnnl::matmul::primitive_desc make_matmul(const dnnl::engine& engine, const Desc& a, const Desc& b,
                                                 const Desc& bias, const Desc& dst, const dnnl::primitive_attr& attr) {
 #if DNNL_VERSION_MAJOR >= 3

@@ -16,6 +16,7 @@
 
 #include "runtime/convolution.hpp"
 #include "runtime/convolution_strips.hpp"
+#include "runtime/deconvolution.hpp"
 #include "runtime/loop.hpp"
 #include "runtime/lrn.hpp"
 #include "runtime/matmul.hpp"
@@ -126,6 +127,7 @@ private:
     static std::unique_ptr<Operation> make(const Builder& builder) {
         switch (builder.step->kind) {
             case StepKind::convolution: return make_kind<kinds, StepKind::convolution, ConvolutionSpec>(builder);
+            case StepKind::deconvolution: return make_kind<kinds, StepKind::deconvolution, DeconvolutionSpec>(builder);
             case StepKind::matmul: return make_kind<kinds, StepKind::matmul, MatMulSpec>(builder);
             case StepKind::pooling: return make_kind<kinds, StepKind::pooling, PoolingSpec>(builder);
             case StepKind::softmax: return make_kind<kinds, StepKind::softmax, SoftmaxSpec>(builder);

@@ -102,6 +102,19 @@ struct ConvolutionSpec {
     bool streamed = false;       ///< the next step alone reads dst, which need never be there as a whole
 };
 
+/// The transposed convolution. Operands: src, weights, bias (or none), dst, then those of post-ops. Weights are [ic,
+/// oc/groups, k...] (ONNX order). pads_end may be negative, down to 1 - strides.
+struct DeconvolutionSpec {
+    MemorySpec src, weights, bias, dst;  ///< bias.rank == 0: no bias
+    int spatial = 2;                     ///< 1 to 3; src.rank == spatial + 2
+    std::int64_t groups = 1;
+    std::int64_t strides[max_spatial] = {1, 1, 1};
+    std::int64_t dilations[max_spatial] = {1, 1, 1};
+    std::int64_t pads_begin[max_spatial] = {};
+    std::int64_t pads_end[max_spatial] = {};
+    Epilogue epilogue = {};
+};
+
 /// dst = a x b (+ bias). Operands: a, b, bias (or none), dst, then post-op operands. Equal ranks of 2 or more; batch
 /// dims broadcast. The bias has their rank, with 1 where it repeats. A transposed operand is one with swapped strides.
 /// `b_is_constant`: may be packed at creation.
@@ -169,7 +182,7 @@ struct LoopSpec {
     std::int64_t work = 1;   ///< elements visited in all, to decide whether splitting pays
 };
 
-enum class StepKind : std::uint8_t { convolution, matmul, pooling, softmax, lrn, kernel, loop };
+enum class StepKind : std::uint8_t { convolution, deconvolution, matmul, pooling, softmax, lrn, kernel, loop };
 
 /// One row of the program: `spec` points to the struct of `kind`.
 struct StepSpec {

@@ -40,6 +40,11 @@ struct Collect {
         needs.add("CONVOLUTION", spec.src);
         if (is_inner_product(spec)) needs.add("INNER_PRODUCT", spec.src);
     }
+    /// oneDNN builds it on convolutions.
+    void operator()(const runtime::DeconvolutionSpec& spec) const {
+        needs.add("CONVOLUTION", spec.src);
+        needs.add("DECONVOLUTION", spec.src);
+    }
     void operator()(const runtime::MatMulSpec& spec) const { needs.add("MATMUL", spec.a); }
     void operator()(const runtime::PoolingSpec& spec) const { needs.add("POOLING", spec.src); }
     void operator()(const runtime::SoftmaxSpec& spec) const { needs.add("SOFTMAX", spec.src); }

@@ -58,6 +58,10 @@ struct Flops {
         const std::int64_t taps = count(spec.weights) / std::max<std::int64_t>(spec.weights.dims[0], 1);
         return count(spec.dst) * (2 * taps + spec.epilogue.count);
     }
+    std::int64_t operator()(const runtime::DeconvolutionSpec& spec) const {
+        const std::int64_t taps = count(spec.weights) / std::max<std::int64_t>(spec.weights.dims[0], 1);
+        return 2 * count(spec.src) * taps + count(spec.dst) * spec.epilogue.count;
+    }
     std::int64_t operator()(const runtime::MatMulSpec& spec) const {
         return count(spec.dst) * (2 * spec.a.dims[spec.a.rank - 1] + spec.epilogue.count);
     }
@@ -75,6 +79,9 @@ struct Flops {
 /// What a step makes and of what: shapes, and for a loop its expression.
 struct Describe {
     std::string operator()(const runtime::ConvolutionSpec& spec) const {
+        return fmt::format("{} * {} → {}", shape(spec.src), shape(spec.weights), shape(spec.dst));
+    }
+    std::string operator()(const runtime::DeconvolutionSpec& spec) const {
         return fmt::format("{} * {} → {}", shape(spec.src), shape(spec.weights), shape(spec.dst));
     }
     std::string operator()(const runtime::MatMulSpec& spec) const {

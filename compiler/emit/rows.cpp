@@ -106,6 +106,20 @@ struct SpecRow {
                  {"mean", row(s.mean)},
                  {"streamed", s.streamed ? "true" : "false"}}};
     }
+    SpecRow operator()(const DeconvolutionSpec& s) const {
+        return {"DeconvolutionSpec",
+                {{"src", row(s.src)},
+                 {"weights", row(s.weights)},
+                 {"bias", row(s.bias)},
+                 {"dst", row(s.dst)},
+                 {"spatial", std::to_string(s.spatial)},
+                 {"groups", std::to_string(s.groups)},
+                 {"strides", leading(s.strides, max_spatial)},
+                 {"dilations", leading(s.dilations, max_spatial)},
+                 {"pads_begin", leading(s.pads_begin, max_spatial)},
+                 {"pads_end", leading(s.pads_end, max_spatial)},
+                 {"epilogue", row(s.epilogue)}}};
+    }
     SpecRow operator()(const MatMulSpec& s) const {
         return {"MatMulSpec",
                 {{"a", row(s.a)},
@@ -170,7 +184,7 @@ std::string spec_row(const std::string& identifier, const Step& step) {
 }
 
 std::string step_row(const std::string& identifier, const Plan& plan, const Step& step) {
-    static constexpr std::string_view kinds[] = {"convolution", "matmul", "pooling", "softmax", "lrn", "kernel", "loop"};
+    static constexpr std::string_view kinds[] = {"convolution", "deconvolution", "matmul", "pooling", "softmax", "lrn", "kernel", "loop"};
     std::string operands;
     for (const StepOperand& operand : step.operands) {
         if (!operands.empty()) operands += ", ";

@@ -31,6 +31,9 @@ struct Flops {
     std::int64_t operator()(const runtime::ConvolutionSpec& s) const {
         return 2 * elements(s.dst) * product(s.weights.dims + 1, s.weights.rank - 1);
     }
+    std::int64_t operator()(const runtime::DeconvolutionSpec& s) const {
+        return 2 * elements(s.src) * product(s.weights.dims + 1, s.weights.rank - 1);
+    }
     std::int64_t operator()(const runtime::MatMulSpec& s) const { return 2 * elements(s.dst) * s.a.dims[s.a.rank - 1]; }
     template <class Spec>
     std::int64_t operator()(const Spec&) const {
@@ -81,6 +84,11 @@ struct Description {
         return fmt::format("{}{}{} {} -> {}{}{}", window(s.weights.dims + 2, s.strides, s.spatial), groups,
                            s.scale.is_present() ? " scaled" : "", image(s.src), image(s.dst), post_ops(s.epilogue),
                            s.mean.is_present() ? " mean" : "");
+    }
+    std::string operator()(const runtime::DeconvolutionSpec& s) const {
+        return fmt::format("{}{} {} -> {}{}", window(s.weights.dims + 2, s.strides, s.spatial),
+                           s.groups == 1 ? "" : fmt::format(" groups {}", s.groups), image(s.src), image(s.dst),
+                           post_ops(s.epilogue));
     }
     std::string operator()(const runtime::MatMulSpec& s) const {
         return fmt::format("{} x {}{}", dims(s.a), dims(s.b), post_ops(s.epilogue));

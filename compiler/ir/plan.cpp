@@ -79,6 +79,9 @@ struct OperandSpecs {
             if (operand->operand_index == static_cast<std::int32_t>(i)) return operand->memory;
         return pick({spec.src, spec.weights, spec.bias, spec.dst}, spec.epilogue);
     }
+    MemorySpec operator()(const runtime::DeconvolutionSpec& spec) const {
+        return pick({spec.src, spec.weights, spec.bias, spec.dst}, spec.epilogue);
+    }
     MemorySpec operator()(const runtime::MatMulSpec& spec) const {
         return pick({spec.a, spec.b, spec.bias, spec.dst}, spec.epilogue);
     }
@@ -124,7 +127,7 @@ std::span<const char* const> kernel_names() {
 }
 
 std::string_view kind_of(const Step& step) {
-    static constexpr std::array<std::string_view, 7> names{"convolution", "matmul", "pooling", "softmax",
+    static constexpr std::array<std::string_view, 8> names{"convolution", "deconvolution", "matmul", "pooling", "softmax",
                                                            "lrn",         "kernel", "loop"};
     static_assert(names.size() == std::variant_size_v<StepSpecVariant>);
     return names.at(step.spec.index());

@@ -78,8 +78,9 @@ struct Loop {
     ExprPtr finish;  ///< with `reduce`: applied to the reduced value; null = none; result converted to the output type
 };
 
-using StepSpecVariant = std::variant<runtime::ConvolutionSpec, runtime::MatMulSpec, runtime::PoolingSpec,
-                                     runtime::SoftmaxSpec, runtime::LrnSpec, runtime::KernelSpec, Loop>;
+using StepSpecVariant =
+    std::variant<runtime::ConvolutionSpec, runtime::DeconvolutionSpec, runtime::MatMulSpec, runtime::PoolingSpec,
+                 runtime::SoftmaxSpec, runtime::LrnSpec, runtime::KernelSpec, Loop>;
 
 struct StepOperand {
     BufferId buffer = no_buffer;  ///< no_buffer: an absent bias

@@ -50,6 +50,20 @@ struct Fields {
         io.flag("streamed", s.streamed);
     }
     template <class Io>
+    static void visit(Io& io, runtime::DeconvolutionSpec& s) {
+        io.operand("src=", s.src);
+        io.operand("weights=", s.weights);
+        io.optional_operand("bias=", s.bias);
+        io.destination("dst=", s.dst);
+        s.spatial = s.src.rank - 2;
+        io.integer("groups=", s.groups, 1);
+        io.integers("strides=", s.strides, s.spatial, 1);
+        io.integers("dilations=", s.dilations, s.spatial, 1);
+        io.integers("pads_begin=", s.pads_begin, s.spatial, 0);
+        io.integers("pads_end=", s.pads_end, s.spatial, 0);
+        io.epilogue(s.epilogue);
+    }
+    template <class Io>
     static void visit(Io& io, runtime::MatMulSpec& s) {
         io.operand("a=", s.a);
         io.operand("b=", s.b);

@@ -13,6 +13,7 @@ using runtime::PostOp;
 
 runtime::Epilogue* epilogue_of(StepSpecVariant& spec) {
     if (auto* convolution = std::get_if<runtime::ConvolutionSpec>(&spec)) return &convolution->epilogue;
+    if (auto* deconvolution = std::get_if<runtime::DeconvolutionSpec>(&spec)) return &deconvolution->epilogue;
     if (auto* matmul = std::get_if<runtime::MatMulSpec>(&spec)) return &matmul->epilogue;
     return nullptr;
 }
@@ -36,6 +37,11 @@ void describe_operands(StepSpecVariant& spec, const std::vector<View>& operands)
         convolution->weights = memory(1);
         convolution->bias = memory(2);
         convolution->dst = memory(3);
+    } else if (auto* deconvolution = std::get_if<runtime::DeconvolutionSpec>(&spec)) {
+        deconvolution->src = memory(0);
+        deconvolution->weights = memory(1);
+        deconvolution->bias = memory(2);
+        deconvolution->dst = memory(3);
     } else if (auto* matmul = std::get_if<runtime::MatMulSpec>(&spec)) {
         matmul->a = memory(0);
         matmul->b = memory(1);

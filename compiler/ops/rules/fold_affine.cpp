@@ -87,6 +87,15 @@ Tensor moved_bias(const Tensor* bias, const Affine& affine, DataType dtype) {
     return Tensor::of({static_cast<std::int64_t>(values.size())}, values).cast(dtype);
 }
 
+/// Which channel of the output a weight belongs to: those of a ConvTranspose are [ic, oc/groups, k...].
+std::size_t output_channel(const Node& conv, const Dims& w, std::size_t i) {
+    const auto taps = as_index(element_count(Dims(w.begin() + 2, w.end())));
+    const auto columns = as_index(w[1]);
+    if (conv.op == "Conv") return i / (taps * columns);
+    const auto rows = as_index(w[0] / conv.attrs.get_int("group", 1));
+    return i / (taps * columns * rows) * columns + i / taps % columns;
+}
+
 std::optional<std::string> fold_after_conv(RuleMatch& m) {
     const auto affine = affine_of(m, "y", "c", 1);
     const Tensor* weights = m.constant("w");
@@ -95,8 +104,8 @@ std::optional<std::string> fold_after_conv(RuleMatch& m) {
         return "the weights or the bias are not constant";
     if (!m.used_once("c")) return "the convolution's result has other readers";
     Node& conv = m.node("c");
-    const auto per_output = static_cast<std::size_t>(weights->count() / weights->dims()[0]);
-    const Tensor new_weights = scaled(*weights, affine->scale, [&](std::size_t i) { return i / per_output; });
+    const Tensor new_weights =
+        scaled(*weights, affine->scale, [&](std::size_t i) { return output_channel(conv, weights->dims(), i); });
     const Tensor new_bias = moved_bias(m.constant("b"), *affine, weights->dtype());
     set_constant(m.graph, conv, 1, "weights", new_weights);
     if (m["b"] != no_value || affine->has_shift()) set_constant(m.graph, conv, 2, "bias", new_bias);
@@ -182,6 +191,12 @@ void add_conv_affine_rules(std::vector<Rule>& rules) {
     for (const std::string s : {"Mul|Add(x, k)", "Div|Sub(x, k)", "Sub(k, x)"})
         rules.push_back(
             {"fold-affine-before-conv", "k = constant  s = " + s + "  y = Conv(s, w, b)", fold_before_conv});
+}
+
+void add_conv_transpose_affine_rules(std::vector<Rule>& rules) {
+    for (const std::string y : {"Mul|Add(c, k)", "Div|Sub(c, k)", "Sub(k, c)"})
+        rules.push_back({"fold-affine-after-conv-transpose", "k = constant  c = ConvTranspose(x, w, b)  y = " + y,
+                         fold_after_conv});
 }
 
 void add_matmul_affine_rules(std::vector<Rule>& rules) {

@@ -1,0 +1,73 @@
+// Transposed convolution by oneDNN.
+#pragma once
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include <memory>
+
+#include "runtime/epilogue.hpp"
+#include "runtime/onednn.hpp"
+#include "runtime/operation.hpp"
+#include "runtime/specs.hpp"
+
+namespace igata::runtime {
+
+/// Weights as oneDNN wants them: the group a dim of its own, and output channels before input channels.
+inline MemorySpec deconvolution_weights(const DeconvolutionSpec& spec) {
+    const MemorySpec& given = spec.weights;
+    MemorySpec weights = given;
+    const int lead = spec.groups > 1 ? 1 : 0;
+    weights.rank = given.rank + lead;
+    weights.dims[0] = spec.groups;
+    weights.strides[0] = given.strides[0] * (given.dims[0] / spec.groups);
+    weights.dims[lead] = given.dims[1];
+    weights.strides[lead] = given.strides[1];
+    weights.dims[lead + 1] = given.dims[0] / spec.groups;
+    weights.strides[lead + 1] = given.strides[0];
+    for (int i = 2; i < given.rank; ++i) {
+        weights.dims[lead + i] = given.dims[i];
+        weights.strides[lead + i] = given.strides[i];
+    }
+    return weights;
+}
+
+/// Activations as they lie, unless only a slow implementation takes them so: then in the primitive's own layout.
+inline dnnl::deconvolution_forward::primitive_desc choose_deconvolution(const dnnl::engine& engine,
+                                                                        const DeconvolutionSpec& spec,
+                                                                        const MemorySpec& dst,
+                                                                        const dnnl::primitive_attr& attr) {
+    onednn::ConvolutionDescs descs;
+    descs.weights = onednn::any_layout(deconvolution_weights(spec));
+    if (spec.bias.rank > 0) descs.bias = onednn::memory_desc(spec.bias);
+    for (int i = 0; i < spec.spatial; ++i) {
+        descs.strides.push_back(spec.strides[i]);
+        descs.dilations.push_back(spec.dilations[i] - 1);
+        descs.pads_begin.push_back(spec.pads_begin[i]);
+        descs.pads_end.push_back(spec.pads_end[i]);
+    }
+    descs.src = onednn::memory_desc(spec.src);
+    descs.dst = onednn::memory_desc(dst);
+    auto exact = onednn::make_deconvolution(engine, descs, attr);
+    if (!onednn::is_slow(onednn::implementation(exact))) return exact;
+    descs.src = onednn::any_layout(spec.src);
+    descs.dst = onednn::any_layout(dst);
+    auto free = onednn::make_deconvolution(engine, descs, attr);
+    return onednn::is_slow(onednn::implementation(free)) ? exact : free;
+}
+
+/// Throws dnnl::error or std::runtime_error if there is no implementation.
+inline std::unique_ptr<Operation> make_operation(const Builder& builder, const DeconvolutionSpec& spec) {
+    enum Operand : int { src, weights, bias, dst };
+    return make_with_epilogue(spec.epilogue, dst, spec.dst, [&](const InsideOps& ops, const MemorySpec& result) {
+        const auto pd = choose_deconvolution(builder.engine, spec, result, ops.attr());
+        auto operation =
+            std::make_unique<PrimitiveOperation>(builder, dnnl::deconvolution_forward(pd), pd.scratchpad_desc());
+        operation->add(DNNL_ARG_SRC, src, onednn::memory_desc(spec.src), pd.src_desc());
+        operation->add(DNNL_ARG_WEIGHTS, weights, onednn::memory_desc(deconvolution_weights(spec)), pd.weights_desc());
+        if (spec.bias.rank > 0) operation->add(DNNL_ARG_BIAS, bias, onednn::memory_desc(spec.bias), pd.bias_desc());
+        operation->add(DNNL_ARG_DST, dst, onednn::memory_desc(result), pd.dst_desc(), ops.dst_use());
+        return operation;
+    });
+}
+
+}  // namespace igata::runtime
