@@ -40,9 +40,15 @@ inline std::vector<Tensor> evaluate(const Graph& graph, const std::vector<Tensor
     return outputs;
 }
 
-/// A graph ready to be evaluated.
+/// A graph ready to be evaluated, its nodes raised to the newest form as the importer does.
 inline Graph typed_graph(const std::string& text) {
     Graph graph = parse_graph(text);
+    for (auto node = graph.nodes.begin(); node != graph.nodes.end();) {
+        const auto current = node++;
+        const OpDef* op = Registry::instance().find(current->op);
+        if (op != nullptr && op->raise && current->version > 0 && current->version < op->newest)
+            op->raise(graph, current);
+    }
     Remarks remarks;
     bind_dims(graph, {}, remarks);
     infer_types(graph, remarks);

@@ -32,6 +32,22 @@ TEST_CASE("a convolution takes the batch normalisation after it into weights and
         })");
 }
 
+TEST_CASE("a transposed convolution takes constants per channel after it, group by group") {
+    check_pass(run, R"(graph (x: f32[1,4,2,2]) -> (y) {
+          w = constant f32[4,1,1,1] {1,2,3,4}
+          k = constant f32[2,1,1] {10,100}
+          h = constant f32[2,1,1] {5,6}
+          c = ConvTranspose(x, w) {group=2, strides=[2,2]}
+          m = Mul(c, k)
+          y = Add(m, h)
+        })",
+               R"(graph (x: f32[1,4,2,2]) -> (y) {
+          w = constant f32[4,1,1,1] {10,20,300,400}
+          b = constant f32[2] {5,6}
+          y = ConvTranspose(x, w, b) {group=2, strides=[2,2]}
+        })");
+}
+
 TEST_CASE("a batch normalisation elsewhere is a factor and an addend") {
     check_pass(run, R"(graph (x: f32[1,2,3,3]) -> (y) {
           s = constant f32[2] {2,4}

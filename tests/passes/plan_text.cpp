@@ -16,6 +16,7 @@ TEST_CASE("a plan prints as it was written") {
   convolution stem src=in0:f32[1,3,8,8]@nhwc weights=w1:f32[2,3,1,1] bias=w2:f32[2] dst=b1:f32[1,2,8,8]@nhwc groups=2 strides=2,2 pads_begin=0,1 pads_end=1,1 epilogue=[swish(1.0) sum mul(b2+64:f32[1,2,1,1]) clip(0.0,6.0)]  ; block/stem
   convolution plain src=in0:f32[1,3,8,8](1,2,3,4) weights=w1:f32[2,3,1,1] dst=b1:f32[1,2,8,8] dilations=2,2
   convolution gated src=in0:f32[1,3,8,8]@nhwc weights=w1:f32[2,3,1,1] dst=b1:f32[1,2,8,8]@nhwc epilogue=[relu mul(b2+64:f32[1,2,1,1])] scale=b2:f32[1,3,1,1] mean=b2+32:f32[1,2,1,1]
+  deconvolution up src=b1:f32[1,2,4,4]@nhwc weights=w1:f32[2,3,1,1] dst=b2:f32[1,3,8,7]@nhwc strides=2,2 pads_end=-1,0 epilogue=[relu]
   matmul fc a=b1:f32[1,128] b=w1:f32[128,2](1,128) dst=b2:f32[1,2] b_is_constant epilogue=[relu]
   pooling pool average_exclude_padding src=b1:f32[1,2,8]@nwc dst=b2:f32[1,2,4]@nwc kernel=3 strides=2
   softmax soft src=b2:f32[1,2] dst=b1:f32[1,2] axis=1 logarithm

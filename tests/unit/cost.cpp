@@ -72,3 +72,15 @@ TEST_CASE("a loop moves a repeated element once, and a reduced result once") {
     CHECK(cost_of(step).bytes == 4 * 60 + 8 * 10 + 4 * 6);
     CHECK(describe(step) == "sum [6,10] -> [6,1]");
 }
+
+TEST_CASE("a transposed convolution costs two operations for each element of its source and tap") {
+    runtime::DeconvolutionSpec spec;
+    spec.src = dense({2, 3, 8, 8});
+    spec.weights = dense({3, 16, 2, 2});
+    spec.dst = dense({2, 16, 16, 16});
+    spec.strides[0] = spec.strides[1] = 2;
+    const Step step{"up", "", spec, {{0}, {1}, {no_buffer}, {2, 0, true, false}}};
+    CHECK(cost_of(step).flops == 2 * (2 * 3 * 8 * 8) * (16 * 2 * 2));
+    CHECK(cost_of(step).bytes == 4 * (2 * 3 * 8 * 8 + 3 * 16 * 2 * 2 + 2 * 16 * 16 * 16));
+    CHECK(describe(step) == "2x2 s2 2*3x8x8 -> 2*16x16x16");
+}
