@@ -58,7 +58,7 @@ inline dnnl::deconvolution_forward::primitive_desc choose_deconvolution(const dn
 /// Throws dnnl::error or std::runtime_error if there is no implementation.
 inline std::unique_ptr<Operation> make_operation(const Builder& builder, const DeconvolutionSpec& spec) {
     enum Operand : int { src, weights, bias, dst };
-    return make_with_epilogue(spec.epilogue, dst, spec.dst, [&](const InsideOps& ops, const MemorySpec& result) {
+    const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
         const auto pd = choose_deconvolution(builder.engine, spec, result, ops.attr());
         auto operation =
             std::make_unique<PrimitiveOperation>(builder, dnnl::deconvolution_forward(pd), pd.scratchpad_desc());
@@ -67,7 +67,8 @@ inline std::unique_ptr<Operation> make_operation(const Builder& builder, const D
         if (spec.bias.rank > 0) operation->add(DNNL_ARG_BIAS, bias, onednn::memory_desc(spec.bias), pd.bias_desc());
         operation->add(DNNL_ARG_DST, dst, onednn::memory_desc(result), pd.dst_desc(), ops.dst_use());
         return operation;
-    });
+    };
+    return make_with_epilogue(spec.epilogue, dst, spec.dst, make, 0);  // oneDNN applies them one by one
 }
 
 }  // namespace igata::runtime

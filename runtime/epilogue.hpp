@@ -319,11 +319,11 @@ inline std::size_t packed_bytes(const MemorySpec& spec) {
 }
 
 /// Builds `make(inside_ops, result_spec)`, a PrimitiveOperation whose dst is laid out as `result_spec`, and the passes
-/// for the post-ops that it does not take.
+/// for the post-ops that it does not take; `most`: how many it may take.
 template <class Make>
 std::unique_ptr<Operation> make_with_epilogue(const Epilogue& epilogue, int dst_operand, const MemorySpec& dst,
-                                              const Make& make) {
-    for (int inside = InsideOps::preferred_count(epilogue, dst);; inside = 0) {
+                                              const Make& make, int most = max_post_ops) {
+    for (int inside = std::min(InsideOps::preferred_count(epilogue, dst), most);; inside = 0) {
         try {
             const InsideOps ops(epilogue, inside, dst.rank);
             const bool elsewhere = EpiloguePass::reads_dst(epilogue, inside);

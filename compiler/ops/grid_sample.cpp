@@ -82,8 +82,9 @@ Taps axis_taps(const Sampling& s, T coordinate, std::int64_t extent) {
     if (s.mode == 0) x = std::nearbyint(x);
     const double edge = s.align_corners ? 0 : 0.5;
     const double last = static_cast<double>(extent) - 1;
-    if (s.padding == 1) x = std::clamp(x, 0.0, last);
-    if (s.padding == 2 && (x < -edge || x > last + edge)) x = reflected(x, -edge, last + edge);
+    const bool outside = x < -edge || x > last + edge;
+    if (outside && s.padding == 1) x = std::clamp(x, 0.0, last);
+    if (outside && s.padding == 2) x = reflected(x, -edge, last + edge);
     if (s.mode == 0) return {{padded_place(s, static_cast<std::int64_t>(x), extent), 1}};
     const double left = std::floor(x);
     const double t = x - left;

@@ -47,7 +47,7 @@ struct GridAxis {
         T x = align_corners ? (coordinate + 1) / 2 * (length - 1) : ((coordinate + 1) * length - 1) / 2;
         x = bounded_coordinate(x);
         if (mode == 0) x = std::nearbyint(x);
-        if (padding == 1) x = std::min(std::max(x, T(0)), length - 1);
+        if (padding == 1 && (x < lowest() || x > highest())) x = std::min(std::max(x, T(0)), length - 1);
         if (padding == 2) x = reflected(x);
         AxisTaps<T> result;
         const T left = mode == 0 ? std::trunc(x) : std::floor(x);
