@@ -83,8 +83,9 @@ private:
         return Eigen::Map<const Matrix>(values.data() + direction_ * rows * columns, rows, columns);
     }
 
+    /// Clipping is for gates: an LSTM's cell state is not clipped on its way through h.
     Vector activated(std::size_t function, Vector x) const {
-        const auto clip = static_cast<double>(r_.clip);
+        const auto clip = function == 2 ? 0.0 : static_cast<double>(r_.clip);
         const Activation& f = r_.activation(direction_, function);
         return x.unaryExpr([&](double v) { return f(clip > 0 && v == v ? std::clamp(v, -clip, clip) : v); });
     }

@@ -276,8 +276,9 @@ private:
             for (std::int64_t k = 0; k < count; ++k) to[k] = from[k * strides[2]] + bias[k];
     }
 
+    /// Clipping is for gates: an LSTM's cell state is not clipped on its way through h.
     void activate(std::size_t function, T* x, std::int64_t count) const {
-        const T clip = static_cast<T>(spec_.floats[0]);
+        const T clip = function == 2 ? T(0) : static_cast<T>(spec_.floats[0]);
         if (clip > T(0))
             for (std::int64_t k = 0; k < count; ++k) x[k] = x[k] < -clip ? -clip : x[k] > clip ? clip : x[k];
         const auto* parameters = reinterpret_cast<const float*>(job_.operands[7]) + 2 * function;
