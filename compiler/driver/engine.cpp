@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "compiler/driver/generated_engine.hpp"
-#include "compiler/driver/interpreter.hpp"
+#include "compiler/ops/interpret_graph.hpp"
 #include "compiler/driver/plan_engine.hpp"
 
 namespace igata {

@@ -3,12 +3,13 @@
 //     s = Shape(x)  n = Gather(s, zero)  y = Reshape(x, n)        x: f32[1,8]
 //     y: f32[1] ...                                               s, n are constants
 //
-// Small values that follow from constants alone become constants at once, because shapes hang on them.
+// Small values that follow from constants alone become constants at once, because shapes hang on them. Bodies of If, Loop
+// and Scan are typed with the node that holds them, or put in its place (see expand_control).
 #include <fmt/format.h>
 
 #include "compiler/ops/op.hpp"
+#include "compiler/passes/expand_control.hpp"
 #include "compiler/passes/fill_dim.hpp"
-#include "compiler/passes/fold.hpp"
 #include "compiler/passes/passes.hpp"
 
 namespace igata {
@@ -34,7 +35,7 @@ void correct_declared_dims(Graph& graph, Remarks& remarks) {
 }  // namespace
 
 void infer_types(Graph& graph, Remarks& remarks) {
-    for (Node& node : graph.nodes) infer_and_fold(graph, node);
+    infer_nodes(graph, graph.nodes.begin(), graph.nodes.end(), remarks);
     correct_declared_dims(graph, remarks);
 }
 

@@ -230,8 +230,8 @@ void GraphLowering::add(StepSpecVariant spec, const std::vector<View>& operands,
     for (std::size_t i = 0; i < operands.size(); ++i) {
         const View& view = operands[i];
         const bool is_written = std::find(written.begin(), written.end(), i) != written.end();
-        places.push_back(
-            {view.buffer, view.offset * static_cast<std::int64_t>(size_of(view.dtype)), is_written, !is_written});
+        const auto width = static_cast<std::int64_t>(size_of(view.dtype));
+        places.push_back({view.buffer, view.offset * width, is_written, !is_written, view.advance * width});
     }
     append(std::move(spec), std::move(places));
 }
