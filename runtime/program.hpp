@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/control.hpp"
 #include "runtime/convolution.hpp"
 #include "runtime/convolution_strips.hpp"
 #include "runtime/deconvolution.hpp"
@@ -46,7 +47,8 @@ public:
         : threads_(threads > 0 ? threads : max_threads()),
           engine_(dnnl::engine::kind::cpu, 0),
           weights_(weights),
-          plan_bytes_(aligned(static_cast<std::size_t>(spec.arena_bytes))) {
+          plan_bytes_(aligned(static_cast<std::size_t>(spec.arena_bytes))),
+          flow_(flow_of(spec)) {
         const ThreadScope scope(threads_);
         PackedConstants own;
         if (packed == nullptr) packed = &own;
@@ -133,6 +135,7 @@ private:
             case StepKind::softmax: return make_kind<kinds, StepKind::softmax, SoftmaxSpec>(builder);
             case StepKind::lrn: return make_kind<kinds, StepKind::lrn, LrnSpec>(builder);
             case StepKind::kernel: return make_kernel(builder, *static_cast<const KernelSpec*>(builder.step->spec));
+            case StepKind::control: return make_kind<kinds, StepKind::control, ControlSpec>(builder);
             case StepKind::loop: return make_kind<kinds, StepKind::loop, LoopSpec>(builder);
         }
         throw std::runtime_error("unknown kind of step");
@@ -154,6 +157,7 @@ private:
     const std::byte* weights_;
     std::size_t plan_bytes_;
     std::size_t scratch_bytes_ = 0;
+    Flow flow_;
     std::vector<Step> steps_;
 };
 
@@ -165,12 +169,13 @@ public:
     explicit Context(const Program& program) : Context(program, AlignedMemory(program.arena_bytes())) {}
     /// Over an arena of at least program.arena_bytes(), shared with contexts that do not run at the same time.
     Context(const Program& program, AlignedMemory arena)
-        : program_(&program), arena_(std::move(arena)), stream_(program.engine_) {
+        : program_(&program), arena_(std::move(arena)), stream_(program.engine_), flow_(program.flow_) {
         addresses_.resize(program.steps_.size() * max_operands);
         for (std::size_t i = 0; i < program.steps_.size(); ++i) {
             calls_.push_back(program.steps_[i].operation->calls());
             for (std::size_t k = 0; k < max_operands; ++k) resolve(program.steps_[i].operands[k], i * max_operands + k);
         }
+        flow_.begin(addresses_.data());
     }
 
     /// inputs[i] and outputs[i] are row-major tensors of the plan's types. Allocates, locks and prints nothing. Throws
@@ -195,6 +200,7 @@ private:
     template <class AfterStep>
     void run_steps(const void* const* inputs, void* const* outputs, const AfterStep& after_step) {
         const ThreadScope scope(program_->threads_);
+        flow_.rewind(addresses_.data());
         for (const Port& port : ports_) {
             // Steps never write to an input; one address type keeps them simple.
             auto* base = port.is_input ? static_cast<std::byte*>(const_cast<void*>(inputs[port.index]))
@@ -202,10 +208,15 @@ private:
             addresses_[port.slot] = base + port.offset;
         }
         std::byte* scratch = arena_.get() + program_->plan_bytes_;
-        for (std::size_t i = 0; i < program_->steps_.size(); ++i) {
-            program_->steps_[i].operation->run(
-                {addresses_.data() + i * max_operands, scratch, calls_[i].data(), stream_.get()});
+        flow_.begin(addresses_.data());
+        for (std::size_t i = 0; i < program_->steps_.size();) {
+            std::size_t next = i + 1;
+            if (flow_.is_control(i)) next = flow_.next(i, addresses_.data());
+            else
+                program_->steps_[i].operation->run(
+                    {addresses_.data() + i * max_operands, scratch, calls_[i].data(), stream_.get()});
             after_step(i);
+            i = next;
         }
     }
 
@@ -232,6 +243,7 @@ private:
     const Program* program_;
     AlignedMemory arena_;
     dnnl::stream stream_;
+    FlowState flow_;
     std::vector<std::byte*> addresses_;
     std::vector<Port> ports_;
     std::vector<std::vector<Call>> calls_;

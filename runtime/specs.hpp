@@ -35,6 +35,7 @@ struct OperandSpec {
     Space space = Space::none;
     std::int32_t index = 0;
     std::int64_t offset = 0;
+    std::int64_t advance = 0;  ///< bytes further with every iteration of the innermost repeat around the step
 };
 
 /// Elementwise algorithms that a post-op or a vectorised epilogue can apply; alpha and beta as in oneDNN's eltwise.
@@ -182,7 +183,30 @@ struct LoopSpec {
     std::int64_t work = 1;   ///< elements visited in all, to decide whether splitting pays
 };
 
-enum class StepKind : std::uint8_t { convolution, deconvolution, matmul, pooling, softmax, lrn, kernel, loop };
+/// Steps that decide which steps run next; they nest:
+///     branch ... [otherwise ...] end    the steps up to `otherwise` if the condition holds, else those after it
+///     repeat ... end                    while the condition holds (if there is one) and fewer than `trips` iterations
+///                                       (if given) are done; `iteration` is the number of the current one, from 0
+enum class Control : std::uint8_t { branch, otherwise, repeat, end };
+
+/// Operands: of branch the condition; of repeat condition, trips (or none) and iteration, which it writes. A condition
+/// is one boolean, trips and iteration are one i64.
+struct ControlSpec {
+    Control control = Control::end;
+    MemorySpec condition = {}, trips = {}, iteration = {};
+};
+
+enum class StepKind : std::uint8_t {
+    convolution,
+    deconvolution,
+    matmul,
+    pooling,
+    softmax,
+    lrn,
+    kernel,
+    control,
+    loop,
+};
 
 /// One row of the program: `spec` points to the struct of `kind`.
 struct StepSpec {

@@ -5,7 +5,7 @@
 
 #include "compiler/driver/data_set.hpp"
 #include "compiler/driver/driver.hpp"
-#include "compiler/driver/interpreter.hpp"
+#include "compiler/ops/interpret_graph.hpp"
 
 namespace igata {
 

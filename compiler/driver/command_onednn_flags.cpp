@@ -50,6 +50,7 @@ struct Collect {
     void operator()(const runtime::SoftmaxSpec& spec) const { needs.add("SOFTMAX", spec.src); }
     void operator()(const runtime::LrnSpec& spec) const { needs.add("LRN", spec.src); }
     void operator()(const runtime::KernelSpec&) const {}
+    void operator()(const runtime::ControlSpec&) const {}
     void operator()(const Loop&) const {}
 };
 

@@ -4,7 +4,7 @@
 
 #include "compiler/driver/data_set.hpp"
 #include "compiler/driver/generated_engine.hpp"
-#include "compiler/driver/interpreter.hpp"
+#include "compiler/ops/interpret_graph.hpp"
 #include "compiler/driver/plan_engine.hpp"
 #include "compiler/passes/pool_weights.hpp"
 

@@ -18,7 +18,7 @@ runtime::OperandSpec operand_spec(const Plan& plan, const StepOperand& operand) 
     const Buffer& buffer = plan.buffer(operand.buffer);
     const bool placed = buffer.space == runtime::Space::arena || buffer.space == runtime::Space::weights;
     if (placed && buffer.offset < 0) throw std::logic_error("buffer '" + buffer.name + "' has no offset");
-    return {buffer.space, buffer.index, (placed ? buffer.offset : 0) + operand.offset};
+    return {buffer.space, buffer.index, (placed ? buffer.offset : 0) + operand.offset, operand.advance};
 }
 
 runtime::StepSpec step_spec(const Plan& plan, const Step& step) {
@@ -27,7 +27,8 @@ runtime::StepSpec step_spec(const Plan& plan, const Step& step) {
     constexpr runtime::StepKind kinds[] = {runtime::StepKind::convolution, runtime::StepKind::deconvolution,
                                            runtime::StepKind::matmul,      runtime::StepKind::pooling,
                                            runtime::StepKind::softmax,     runtime::StepKind::lrn,
-                                           runtime::StepKind::kernel,      runtime::StepKind::loop};
+                                           runtime::StepKind::kernel,      runtime::StepKind::control,
+                                           runtime::StepKind::loop};
     static_assert(std::size(kinds) == std::variant_size_v<StepSpecVariant>);
     runtime::StepSpec row;
     row.kind = kinds[step.spec.index()];

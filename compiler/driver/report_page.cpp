@@ -71,6 +71,7 @@ struct Flops {
     std::int64_t operator()(const runtime::SoftmaxSpec& spec) const { return 4 * count(spec.dst); }
     std::int64_t operator()(const runtime::LrnSpec& spec) const { return 2 * spec.size * count(spec.dst); }
     std::int64_t operator()(const runtime::KernelSpec&) const { return 0; }
+    std::int64_t operator()(const runtime::ControlSpec&) const { return 0; }
     std::int64_t operator()(const Loop& loop) const {
         return element_count(loop.extents) * (expr::cost(loop.body) + (loop.reduce ? 1 : 0));
     }
@@ -95,6 +96,10 @@ struct Describe {
         for (int i = 0; i < spec.operand_count; ++i)
             text += (i == 0 ? "" : i + 1 == spec.operand_count ? " → " : ", ") + shape(spec.operands[i]);
         return text;
+    }
+    std::string operator()(const runtime::ControlSpec& spec) const {
+        constexpr std::array<const char*, 4> names{"branch", "otherwise", "repeat", "end"};
+        return names.at(static_cast<std::size_t>(spec.control));
     }
     std::string operator()(const Loop& loop) const {
         return fmt::format("{} over {}", escape(expr::print(loop.body)), to_string(loop.extents));

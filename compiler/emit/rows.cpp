@@ -170,6 +170,14 @@ struct SpecRow {
                  {"ints", array<std::int64_t>(s.ints, std::size(s.ints), 0)},
                  {"floats", "{" + floats + "}"}}};
     }
+    SpecRow operator()(const ControlSpec& s) const {
+        static constexpr std::string_view names[] = {"branch", "otherwise", "repeat", "end"};
+        return {"ControlSpec",
+                {{"control", fmt::format("Control::{}", names[static_cast<std::size_t>(s.control)])},
+                 {"condition", row(s.condition)},
+                 {"trips", row(s.trips)},
+                 {"iteration", row(s.iteration)}}};
+    }
     SpecRow operator()(const Loop&) const { return {}; }
 };
 
@@ -184,7 +192,8 @@ std::string spec_row(const std::string& identifier, const Step& step) {
 }
 
 std::string step_row(const std::string& identifier, const Plan& plan, const Step& step) {
-    static constexpr std::string_view kinds[] = {"convolution", "deconvolution", "matmul", "pooling", "softmax", "lrn", "kernel", "loop"};
+    static constexpr std::string_view kinds[] = {"convolution", "deconvolution", "matmul",  "pooling", "softmax",
+                                                 "lrn",         "kernel",        "control", "loop"};
     std::string operands;
     for (const StepOperand& operand : step.operands) {
         if (!operands.empty()) operands += ", ";
@@ -194,8 +203,9 @@ std::string step_row(const std::string& identifier, const Plan& plan, const Step
         }
         const Buffer& buffer = plan.buffer(operand.buffer);
         const bool placed = buffer.space == Space::arena || buffer.space == Space::weights;
-        operands += fmt::format("{{Space::{}, {}, {}}}", name_of(buffer.space), placed ? 0 : buffer.index,
-                                operand.offset + (placed ? buffer.offset : 0));
+        operands += fmt::format("{{Space::{}, {}, {}{}}}", name_of(buffer.space), placed ? 0 : buffer.index,
+                                operand.offset + (placed ? buffer.offset : 0),
+                                operand.advance != 0 ? fmt::format(", {}", operand.advance) : "");
     }
     return fmt::format("    {{StepKind::{}, &{}, {}, {}, {{{}}}}},\n", kinds[step.spec.index()], identifier, quote_literal(step.name),
                        step.operands.size(), operands);

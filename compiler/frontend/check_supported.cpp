@@ -1,10 +1,10 @@
 #include <map>
-#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "compiler/frontend/onnx_import.hpp"
+#include "compiler/ir/subgraphs.hpp"
 #include "compiler/ops/op.hpp"
 
 namespace igata {
@@ -14,10 +14,7 @@ namespace {
 /// Lines of the message: by operator, what is wrong with it and the nodes that have it.
 using Findings = std::map<std::string, std::vector<std::string>>;
 
-void find_unsupported(const Graph& graph, bool inner, Findings& findings) {
-    std::set<ValueId> made;
-    for (const Graph::Input& input : graph.inputs) made.insert(input.value);
-    for (const Node& node : graph.nodes) made.insert(node.outputs.begin(), node.outputs.end());
+void find_unsupported(const Graph& graph, Findings& findings) {
     for (const Node& node : graph.nodes) {
         const std::string name = node.name.empty() && !node.outputs.empty() && node.outputs[0] != no_value
                                      ? graph.value(node.outputs[0]).name
@@ -27,12 +24,7 @@ void find_unsupported(const Graph& graph, bool inner, Findings& findings) {
             findings[fmt::format("{} (opset {})", node.op, node.version)].push_back(name);
         else if (node.version > 0 && node.version < op->since)  // 0: made by an operator's `raise`
             findings[fmt::format("{} (opset {}, known since {})", node.op, node.version, op->since)].push_back(name);
-        for (const ValueId id : node.inputs)
-            if (inner && id != no_value && !graph.is_constant(id) && !made.contains(id))
-                findings["subgraphs that read values of the graph around them"].push_back(name);
-        for (const auto& [key, attr] : node.attrs)
-            if (const auto* subgraph = std::get_if<std::shared_ptr<Graph>>(&attr))
-                find_unsupported(**subgraph, true, findings);
+        for (const Graph* subgraph : subgraphs(node)) find_unsupported(*subgraph, findings);
     }
 }
 
@@ -40,7 +32,7 @@ void find_unsupported(const Graph& graph, bool inner, Findings& findings) {
 
 void check_supported(const Graph& graph) {
     Findings findings;
-    find_unsupported(graph, false, findings);
+    find_unsupported(graph, findings);
     if (findings.empty()) return;
     std::string message = "not supported:";
     for (const auto& [what, nodes] : findings) message += fmt::format("\n  {}: '{}'", what, fmt::join(nodes, "', '"));

@@ -10,6 +10,7 @@
 #include "compiler/frontend/inline_functions.hpp"
 #include "compiler/frontend/protobuf_file.hpp"
 #include "compiler/frontend/tensor_proto.hpp"
+#include "compiler/ir/subgraphs.hpp"
 #include "compiler/ops/op.hpp"
 
 namespace igata {
@@ -70,7 +71,7 @@ private:
     }
 
     /// A value by name, also of a graph around this one, which then stands here under its name as a value that no node
-    /// makes.
+    /// makes, until the node that holds this graph captures it.
     ValueId find(const std::string& name, const std::string& reader) {
         if (const ValueId id = graph_.find_value(name); id != no_value) return id;
         for (const GraphImporter* scope = outer_; scope != nullptr; scope = scope->outer_)
@@ -170,6 +171,7 @@ private:
             node.inputs.push_back(input.empty() ? no_value : find(input, what(proto)));
         for (const std::string& output : proto.output())
             node.outputs.push_back(output.empty() ? no_value : graph_.find_value(output));
+        close_subgraphs(graph_, node);
         graph_.nodes.push_back(std::move(node));
     }
 

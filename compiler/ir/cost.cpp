@@ -103,6 +103,9 @@ struct Description {
         return fmt::format("{} {} -> {}", s.name,
                            dims(s.operands[0]), dims(s.operands[s.operand_count - 1]));
     }
+    std::string operator()(const runtime::ControlSpec& s) const {
+        return std::string(plan_text::control_names.at(static_cast<std::size_t>(s.control)));
+    }
     std::string operator()(const Loop& loop) const {
         const std::string reduce =
             loop.reduce ? fmt::format("{} ", plan_text::reduce_names.at(static_cast<std::size_t>(*loop.reduce))) : "";

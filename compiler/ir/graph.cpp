@@ -141,8 +141,10 @@ std::string sort_nodes(Graph& graph) {
         if (count > 0) missing[&*current] = count;
         else settle(current);
     }
-    const std::string on_cycle =
-        graph.nodes.empty() || graph.nodes.front().outputs.empty() ? "" : graph.value(graph.nodes.front().outputs[0]).name;
+    std::string on_cycle;
+    for (const Node& node : graph.nodes)
+        for (const ValueId id : node.outputs)
+            if (on_cycle.empty() && id != no_value) on_cycle = graph.value(id).name;
     graph.nodes.splice(graph.nodes.begin(), sorted);
     return on_cycle;
 }

@@ -93,6 +93,9 @@ struct OperandSpecs {
             throw std::out_of_range("the kernel has no such operand");
         return spec.operands[i];
     }
+    MemorySpec operator()(const runtime::ControlSpec& spec) const {
+        return pick({spec.condition, spec.trips, spec.iteration});
+    }
     MemorySpec operator()(const Loop& loop) const {
         const bool is_output = i == loop.inputs.size();
         const Loop::Operand& operand = is_output ? loop.output : loop.inputs.at(i);
@@ -117,6 +120,33 @@ private:
 
 runtime::MemorySpec operand_spec(const Step& step, std::size_t i) { return std::visit(OperandSpecs{i}, step.spec); }
 
+std::vector<Region> control_regions(const Plan& plan) {
+    std::vector<Region> regions;
+    std::vector<std::size_t> open;
+    for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+        const auto* spec = std::get_if<runtime::ControlSpec>(&plan.steps[i].spec);
+        if (spec == nullptr) continue;
+        switch (spec->control) {
+            case runtime::Control::branch:
+            case runtime::Control::repeat:
+                regions.push_back({i, i, spec->control == runtime::Control::repeat, open.size()});
+                open.push_back(regions.size() - 1);
+                break;
+            case runtime::Control::otherwise:
+                if (open.empty() || regions[open.back()].is_repeat)
+                    throw std::logic_error("otherwise without a branch");
+                break;
+            case runtime::Control::end:
+                if (open.empty()) throw std::logic_error("end without a beginning");
+                regions[open.back()].end = i;
+                open.pop_back();
+                break;
+        }
+    }
+    if (!open.empty()) throw std::logic_error("a branch or repeat has no end");
+    return regions;
+}
+
 std::span<const char* const> kernel_names() {
     static constexpr const char* names[] = {
 #define IGATA_KERNEL(name) #name,
@@ -127,8 +157,8 @@ std::span<const char* const> kernel_names() {
 }
 
 std::string_view kind_of(const Step& step) {
-    static constexpr std::array<std::string_view, 8> names{"convolution", "deconvolution", "matmul", "pooling", "softmax",
-                                                           "lrn",         "kernel", "loop"};
+    static constexpr std::array<std::string_view, 9> names{"convolution", "deconvolution", "matmul",  "pooling", "softmax",
+                                                           "lrn",         "kernel",        "control", "loop"};
     static_assert(names.size() == std::variant_size_v<StepSpecVariant>);
     return names.at(step.spec.index());
 }

@@ -4,6 +4,8 @@
 //       b1 = buffer f32 4816896 arena+0
 //       convolution stem src=... wei=... dst=... ; stem_conv/Conv2D
 //     }
+//
+// An operand `b1+64^256` begins 64 bytes into b1, and 256 further with every iteration of the repeat around its step.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +43,7 @@ struct View {
     DataType dtype = DataType::undefined;
     Dims dims;     ///< ONNX order
     Dims strides;  ///< elements, may be 0 (repeated) or negative (reversed)
+    std::int64_t advance = 0;  ///< elements further with every iteration of the innermost repeat
 
     bool valid() const { return buffer != no_buffer; }
     /// Dense in some order of the axes (axes of one element do not count).
@@ -80,16 +83,17 @@ struct Loop {
 
 using StepSpecVariant =
     std::variant<runtime::ConvolutionSpec, runtime::DeconvolutionSpec, runtime::MatMulSpec, runtime::PoolingSpec,
-                 runtime::SoftmaxSpec, runtime::LrnSpec, runtime::KernelSpec, Loop>;
+                 runtime::SoftmaxSpec, runtime::LrnSpec, runtime::KernelSpec, runtime::ControlSpec, Loop>;
 
 struct StepOperand {
     BufferId buffer = no_buffer;  ///< no_buffer: an absent bias
     std::int64_t offset = 0;      ///< bytes from the buffer's start
     bool written = false;         ///< the step stores to it
     bool read = true;             ///< the step loads from it (a sum post-op's dst is both)
+    std::int64_t advance = 0;     ///< bytes further with every iteration of the innermost repeat around the step
 };
 
-/// One primitive, loop or kernel call. Operand order as documented at the spec; a loop's are its inputs, then its
+/// One primitive, loop, kernel call, or step of control. Operand order as documented at the spec; a loop's are its inputs, then its
 /// output.
 struct Step {
     std::string name;    ///< unique; from the node it stands for
@@ -121,6 +125,15 @@ struct Plan {
 
 /// The kernels that the runtime has: the stems of the files in runtime/kernels.
 std::span<const char* const> kernel_names();
+/// The steps of a control construct: [begin, end] are its branch or repeat and its end.
+struct Region {
+    std::size_t begin = 0, end = 0;
+    bool is_repeat = false;
+    std::size_t depth = 0;  ///< how many regions are around it
+};
+/// By `begin`, so that outer regions come before inner ones. Throws std::logic_error if they do not nest.
+std::vector<Region> control_regions(const Plan& plan);
+
 /// The kind's name in the text form: `convolution`, `loop`, ...
 std::string_view kind_of(const Step& step);
 /// Type, dims and strides of operand i, as the spec has them; a loop's have the loop's extents as dims (1 where the

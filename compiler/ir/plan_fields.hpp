@@ -22,6 +22,8 @@ inline constexpr std::array<std::string_view, 3> pooling_names{"max", "average_i
                                                                "average_exclude_padding"};
 inline constexpr std::array<std::string_view, 4> reduce_names{"sum", "product", "minimum", "maximum"};
 
+inline constexpr std::array<std::string_view, 4> control_names{"branch", "otherwise", "repeat", "end"};
+
 inline std::string_view channels_last_tag(std::size_t rank) {
     return rank == 3 ? "nwc" : rank == 4 ? "nhwc" : rank == 5 ? "ndhwc" : "";
 }
@@ -108,6 +110,15 @@ struct Fields {
         io.kernel_operands(s);
         io.integers("ints=", s.ints, static_cast<int>(std::size(s.ints)), 0);
         io.reals("floats=", s.floats, static_cast<int>(std::size(s.floats)));
+    }
+    template <class Io>
+    static void visit(Io& io, runtime::ControlSpec& s) {
+        io.choice(s.control, control_names, "a kind of control");
+        if (s.control == runtime::Control::branch) io.operand("condition=", s.condition);
+        if (s.control != runtime::Control::repeat) return;
+        io.optional_operand("condition=", s.condition);
+        io.optional_operand("trips=", s.trips);
+        io.destination("iteration=", s.iteration);
     }
     template <class Io>
     static void visit(Io& io, Loop& loop) {

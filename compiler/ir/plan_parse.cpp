@@ -213,7 +213,7 @@ private:
         bool found = false;
         if (!scanner_.peek("}") && !scanner_.peek("ints=") && !scanner_.peek("floats=")) {
             const std::string name = scanner_.word("an operand");
-            found = buffers_.contains(name) && (scanner_.peek(":") || scanner_.peek("+"));
+            found = buffers_.contains(name) && (scanner_.peek(":") || scanner_.peek("+") || scanner_.peek("^"));
         }
         scanner_.rewind(begin);
         return found;
@@ -226,6 +226,7 @@ private:
         if (found == buffers_.end()) scanner_.fail_at(begin, fmt::format("unknown buffer '{}'", name));
         StepOperand operand{found->second, 0, written, !written};
         if (scanner_.accept("+")) operand.offset = scanner_.integer("an offset");
+        if (scanner_.accept("^")) operand.advance = scanner_.integer("an advance");
         step_.operands.push_back(operand);
         scanner_.expect(":");
     }

@@ -107,7 +107,9 @@ private:
     std::string address(std::size_t i) const {
         const StepOperand& operand = step_.operands.at(i);
         const std::string& name = plan_.buffer(operand.buffer).name;
-        return operand.offset == 0 ? name : fmt::format("{}+{}", name, operand.offset);
+        std::string text = operand.offset == 0 ? name : fmt::format("{}+{}", name, operand.offset);
+        if (operand.advance != 0) text += fmt::format("^{}", operand.advance);
+        return text;
     }
     std::string place(std::size_t i, const MemorySpec& spec) const {
         const Dims dims(spec.dims, spec.dims + spec.rank);

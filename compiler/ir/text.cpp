@@ -8,7 +8,7 @@
 //
 // `_` is an absent input or output. What follows `|` are the operands of the epilogue. An opset after `graph` is that
 // of all nodes that name none; version 0 is an operator's newest form. Values that a nested graph does not make are
-// captured by name.
+// captured by name; its inputs need no types.
 #include "compiler/ir/text.hpp"
 
 #include <algorithm>
@@ -22,6 +22,7 @@
 #include <fmt/ranges.h>
 
 #include "compiler/ir/scanner.hpp"
+#include "compiler/ir/subgraphs.hpp"
 
 namespace igata {
 
@@ -77,7 +78,10 @@ private:
     std::string header() const {
         std::vector<std::string> inputs;
         for (const Graph::Input& input : graph_.inputs)
-            inputs.push_back(fmt::format("{}: {}{}", name(input.value), name_of(input.dtype), print_dims(input.dims)));
+            inputs.push_back(
+                input.dtype == DataType::undefined
+                    ? name(input.value)
+                    : fmt::format("{}: {}{}", name(input.value), name_of(input.dtype), print_dims(input.dims)));
         std::vector<std::string> outputs;
         for (const Graph::Output& output : graph_.outputs) {
             const std::string value = name(output.value);
@@ -225,6 +229,7 @@ private:
     void parse_input() {
         Graph::Input input;
         input.value = define(in_.position(), in_.name("an input's name"));
+        if (nested_ && !in_.peek(":")) return graph_.inputs.push_back(std::move(input));
         in_.expect(":");
         input.dtype = in_.dtype();
         if (in_.peek("[")) input.dims = parse_dims();
@@ -292,6 +297,10 @@ private:
         else if (node.is_map()) in_.fail("a Map needs '=>' and an expression");
         node.name = in_.trailing_comment();
         if (node.name.starts_with('"')) node.name = Scanner(node.name).quoted();
+        const std::size_t own_inputs = node.inputs.size();
+        close_subgraphs(graph_, node);
+        for (std::size_t i = own_inputs; i < node.inputs.size(); ++i)
+            first_use_.try_emplace(node.inputs[i], in_.position());
         graph_.nodes.push_back(std::move(node));
     }
 

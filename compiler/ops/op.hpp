@@ -150,6 +150,15 @@ public:
                             const std::vector<std::int64_t>& axes, const View& out, DataType accumulator,
                             const ExprPtr& finish) = 0;
 
+    /// Appends the steps of a body whose inputs are laid out as given; returns how its outputs are. The body writes to no
+    /// memory that was there before.
+    virtual std::vector<View> lower_body(const Graph& body, const std::vector<View>& inputs) = 0;
+    /// How many steps there are.
+    virtual std::size_t step_count() const = 0;
+    /// Brings what `view` shows to `target`, which nobody else has read or written since step `begin`: by a copy, or where
+    /// steps from `begin` on made it in a buffer of its own, by letting them store it there.
+    virtual void deliver(const View& view, const View& target, std::size_t begin) = 0;
+
     virtual void remark(const std::string& message) = 0;
     /// Throws Unsupported with the node's name and operator.
     [[noreturn]] void unsupported(const std::string& message) const;
@@ -229,6 +238,8 @@ struct OpDef {
     /// Elementwise operators: the expression of one element, operands = the inputs; `infer`, `eval` and `lower` then follow
     /// from it where they are not given (see elementwise.hpp), and fuse_maps turns the node into a Map.
     std::function<ExprPtr(const Graph&, const Node&)> expression;
+    /// Variadic, yet any input may be absent: `infer` checks them itself.
+    bool may_lack_inputs = false;
     /// Value is a function of the input bytes alone, in the same order: Reshape and its kin.
     bool is_reshape = false;
     /// `lower` applies the node's epilogue (add_with_epilogue): fuse_epilogues may give it one.

@@ -66,7 +66,9 @@ void check_node(const OpDef& op, const InferContext& context) {
     if (!in_range(context.output_count(), op.min_outputs, op.max_outputs))
         context.fail(fmt::format("has {}, got {}", count_text(op.min_outputs, op.max_outputs, "output"),
                                  context.output_count()));
-    const std::size_t needed = op.max_inputs < 0 ? context.input_count() : static_cast<std::size_t>(op.min_inputs);
+    const std::size_t needed = op.may_lack_inputs  ? 0
+                               : op.max_inputs < 0 ? context.input_count()
+                                                   : static_cast<std::size_t>(op.min_inputs);
     for (std::size_t i = 0; i < needed; ++i)
         if (!context.has_input(i)) context.fail(fmt::format("input {} is missing", i));
     for (const AttrDef& def : op.attrs) {

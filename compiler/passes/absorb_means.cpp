@@ -6,7 +6,8 @@
 //   becomes
 //     convolution dw src=b1:... dst=b2:f32[1,96,56,56]@nhwc groups=96 epilogue=[swish(1.0)] mean=b3:f32[1,96,1,1]
 //
-// Not if the average is of a part of the result only, or where its memory is in use between the two steps.
+// Not if the average is of a part of the result only, or where its memory is in use between the two steps, and not in
+// plans with branches or repeats.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -134,6 +135,9 @@ private:
 
 }  // namespace
 
-void absorb_means(Plan& plan, Remarks& remarks, Budget budget) { MeanAbsorber(plan, remarks, std::move(budget)).run(); }
+void absorb_means(Plan& plan, Remarks& remarks, Budget budget) {
+    if (!control_regions(plan).empty()) return;
+    MeanAbsorber(plan, remarks, std::move(budget)).run();
+}
 
 }  // namespace igata

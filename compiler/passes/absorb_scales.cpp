@@ -142,6 +142,7 @@ private:
 }  // namespace
 
 void absorb_scales(Plan& plan, Remarks& remarks, Budget budget) {
+    if (!control_regions(plan).empty()) return;
     ScaleAbsorber(plan, remarks, std::move(budget)).run();
 }
 

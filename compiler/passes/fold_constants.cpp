@@ -10,7 +10,9 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ir/subgraphs.hpp"
 #include "compiler/ops/op.hpp"
+#include "compiler/passes/expand_control.hpp"
 #include "compiler/passes/passes.hpp"
 
 namespace igata {
@@ -22,6 +24,16 @@ constexpr std::size_t bloat_bytes = 16 << 20;  // results up to this size are al
 
 std::int64_t elements(const Graph& graph, ValueId id) {
     return id == no_value ? 0 : element_count(graph.value(id).type.dims);
+}
+
+/// A run with the same inputs gives the same results, and can be had now (a Loop may never end).
+bool is_determined(const Node& node) {
+    const OpDef* op = Registry::instance().find(node.op);
+    if (op == nullptr || node.op == "Loop" || op->is_random || (!op->eval && !op->expression)) return false;
+    const auto graphs = subgraphs(node);
+    return std::all_of(graphs.begin(), graphs.end(), [](const Graph* graph) {
+        return std::all_of(graph->nodes.begin(), graph->nodes.end(), is_determined);
+    });
 }
 
 bool is_bloat(const Graph& graph, const Node& node) {
@@ -40,10 +52,7 @@ bool is_foldable(const Graph& graph, const Node& node) {
     if (!std::all_of(node.inputs.begin(), node.inputs.end(),
                      [&](ValueId id) { return id == no_value || graph.is_constant(id); }))
         return false;
-    const OpDef* op = Registry::instance().find(node.op);
-    if (op == nullptr || op->is_random || (!op->eval && !op->expression)) return false;
-    return std::none_of(node.attrs.begin(), node.attrs.end(),
-                        [](const auto& attr) { return std::holds_alternative<std::shared_ptr<Graph>>(attr.second); });
+    return is_determined(node);
 }
 
 bool fold_node(Graph& graph, Node& node, std::int64_t limit) {
@@ -65,6 +74,8 @@ bool fold_node(Graph& graph, Node& node, std::int64_t limit) {
 
 void fold_constants(Graph& graph, Remarks& remarks) {
     int folded = 0;
+    expand_control(graph, remarks);
+    for_each_subgraph(graph, [&](Graph& subgraph) { fold_constants(subgraph, remarks); });
     for (auto node = graph.nodes.begin(); node != graph.nodes.end();) {
         bool done = std::all_of(node->outputs.begin(), node->outputs.end(),
                                 [&](ValueId id) { return id == no_value || graph.is_constant(id); });

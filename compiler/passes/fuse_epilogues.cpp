@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ops/op.hpp"
+#include "compiler/ir/subgraphs.hpp"
 #include "compiler/passes/compose.hpp"
 #include "compiler/passes/passes.hpp"
 
@@ -100,6 +101,7 @@ private:
 }  // namespace
 
 void fuse_epilogues(Graph& graph, Remarks& remarks, Budget budget) {
+    for_each_subgraph(graph, [&](Graph& body) { fuse_epilogues(body, remarks, budget); });
     EpilogueFuser(graph, remarks, std::move(budget)).run();
 }
 

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ops/elementwise.hpp"
+#include "compiler/ir/subgraphs.hpp"
 #include "compiler/passes/compose.hpp"
 #include "compiler/passes/passes.hpp"
 
@@ -130,6 +131,9 @@ private:
 
 }  // namespace
 
-void fuse_maps(Graph& graph, Remarks& remarks, Budget budget) { MapFuser(graph, remarks, std::move(budget)).run(); }
+void fuse_maps(Graph& graph, Remarks& remarks, Budget budget) {
+    for_each_subgraph(graph, [&](Graph& body) { fuse_maps(body, remarks, budget); });
+    MapFuser(graph, remarks, std::move(budget)).run();
+}
 
 }  // namespace igata

@@ -5,12 +5,13 @@
 //
 // A node whose operator is a composition of others is replaced by them first (OpDef::expand).
 //
-// Small values that follow from constants alone become constants at once, because shapes hang on them.
+// Small values that follow from constants alone become constants at once, because shapes hang on them. Bodies of If, Loop
+// and Scan are typed with the node that holds them, or put in its place (see expand_control).
 #include <fmt/format.h>
 
 #include "compiler/ops/op.hpp"
+#include "compiler/passes/expand_control.hpp"
 #include "compiler/passes/fill_dim.hpp"
-#include "compiler/passes/fold.hpp"
 #include "compiler/passes/passes.hpp"
 
 namespace igata {
@@ -36,14 +37,7 @@ void correct_declared_dims(Graph& graph, Remarks& remarks) {
 }  // namespace
 
 void infer_types(Graph& graph, Remarks& remarks) {
-    for (auto node = graph.nodes.begin(); node != graph.nodes.end();) {
-        if (op_of(*node).expand) {
-            node = expand_node(graph, node);
-        } else {
-            infer_and_fold(graph, *node);
-            ++node;
-        }
-    }
+    infer_nodes(graph, graph.nodes.begin(), graph.nodes.end(), remarks);
     correct_declared_dims(graph, remarks);
 }
 

@@ -12,6 +12,21 @@ bool is_streamed(const Step& step) {
     return convolution != nullptr && convolution->streamed;
 }
 
+/// What is there before or after a repeat, or decides whether it goes on, is there in all of its iterations.
+void outlive(const Plan& plan, const Region& repeat, std::vector<Lifetime>& lives) {
+    const int first = static_cast<int>(repeat.begin);
+    const int last = static_cast<int>(repeat.end);
+    for (std::size_t i = repeat.begin; i <= repeat.end; ++i)
+        for (const StepOperand& operand : plan.steps[i].operands) {
+            if (operand.buffer == no_buffer) continue;
+            Lifetime& life = lives[static_cast<std::size_t>(operand.buffer)];
+            if (!life.used() || (life.first >= first && life.last <= last && !(i == repeat.begin && operand.read)))
+                continue;
+            life.first = std::min(life.first, first);
+            life.last = std::max(life.last, last);
+        }
+}
+
 }  // namespace
 
 std::vector<Lifetime> lifetimes(const Plan& plan) {
@@ -24,6 +39,8 @@ std::vector<Lifetime> lifetimes(const Plan& plan) {
             life.last = std::max(life.last, static_cast<int>(is_streamed(plan.steps[i]) ? i + 1 : i));
         }
     }
+    for (const Region& region : control_regions(plan))
+        if (region.is_repeat) outlive(plan, region, lives);
     return lives;
 }
 
@@ -37,7 +54,8 @@ bool may_run_in_place(const Step& step, BufferId from, BufferId to) {
         const StepOperand& operand = step.operands[i];
         if (operand.buffer != from) continue;
         reads = true;
-        if (operand.offset != result.offset || loop->inputs[i].strides != loop->output.strides ||
+        if (operand.offset != result.offset || operand.advance != result.advance ||
+            loop->inputs[i].strides != loop->output.strides ||
             size_of(loop->inputs[i].dtype) != size_of(loop->output.dtype))
             return false;
     }
@@ -65,10 +83,11 @@ std::vector<MemoryGroup> memory_groups(const Plan& plan) {
                 group_of[static_cast<std::size_t>(result.buffer)] >= 0)
                 continue;
             int group = -1;
+            const bool is_born = lives[static_cast<std::size_t>(result.buffer)].first == static_cast<int>(i);
             for (const StepOperand& operand : step.operands) {
                 if (operand.buffer == no_buffer) continue;
                 const auto source = static_cast<std::size_t>(operand.buffer);
-                if (lives[source].used() && lives[source].last == static_cast<int>(i) &&
+                if (lives[source].used() && lives[source].last == static_cast<int>(i) && is_born &&
                     plan.buffer(operand.buffer).bytes >= plan.buffer(result.buffer).bytes &&
                     may_run_in_place(step, operand.buffer, result.buffer)) {
                     group = group_of[source];

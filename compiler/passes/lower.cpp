@@ -40,6 +40,12 @@ Plan GraphLowering::run() {
         values_on_.at(static_cast<std::size_t>(view.buffer)).push_back(input.value);
         plan_.inputs.push_back({value.name, value.type, input.dims, view.buffer});
     }
+    lower_nodes();
+    for (std::size_t i = 0; i < graph_.outputs.size(); ++i) bring_out(i);
+    return std::move(plan_);
+}
+
+void GraphLowering::lower_nodes() {
     for (const Node& node : graph_.nodes) {
         node_ = &node;
         try {
@@ -49,8 +55,6 @@ Plan GraphLowering::run() {
         }
         ++position_;
     }
-    for (std::size_t i = 0; i < graph_.outputs.size(); ++i) bring_out(i);
-    return std::move(plan_);
 }
 
 void GraphLowering::lower_node() {

@@ -209,7 +209,9 @@ View GraphLowering::reshaped(const View& view, const Dims& dims) {
 std::string GraphLowering::step_name() {
     std::string_view name = node_->name;
     if (name.starts_with(name_prefix_)) name.remove_prefix(name_prefix_.size());
-    if (name.empty() && !node_->outputs.empty()) name = graph_.value(node_->outputs.front()).name;
+    const auto made =
+        std::find_if(node_->outputs.begin(), node_->outputs.end(), [](ValueId id) { return id != no_value; });
+    if (name.empty() && made != node_->outputs.end()) name = graph_.value(*made).name;
     const std::string wanted = as_token(name.empty() ? std::string_view(node_->op) : name);
     std::string unique = wanted;
     for (int suffix = 2; !step_names_.insert(unique).second; ++suffix) unique = fmt::format("{}.{}", wanted, suffix);
@@ -228,8 +230,8 @@ void GraphLowering::add(StepSpecVariant spec, const std::vector<View>& operands,
     for (std::size_t i = 0; i < operands.size(); ++i) {
         const View& view = operands[i];
         const bool is_written = std::find(written.begin(), written.end(), i) != written.end();
-        places.push_back(
-            {view.buffer, view.offset * static_cast<std::int64_t>(size_of(view.dtype)), is_written, !is_written});
+        const auto width = static_cast<std::int64_t>(size_of(view.dtype));
+        places.push_back({view.buffer, view.offset * width, is_written, !is_written, view.advance * width});
     }
     append(std::move(spec), std::move(places));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -35,9 +36,13 @@ public:
     void add_reduce(Reduce kind, const ExprPtr& body, const std::vector<View>& inputs, const Dims& box,
                     const std::vector<std::int64_t>& axes, const View& out, DataType accumulator,
                     const ExprPtr& finish) override;
+    std::vector<View> lower_body(const Graph& body, const std::vector<View>& inputs) override;
+    std::size_t step_count() const override { return plan_.steps.size(); }
+    void deliver(const View& view, const View& target, std::size_t begin) override;
     void remark(const std::string& message) override;
 
 private:
+    void lower_nodes();
     void lower_node();
     void lower_remaining_epilogue();
     void bring_out(std::size_t output_index);
@@ -53,6 +58,8 @@ private:
     /// the same as sources of post-ops.
     PostOpTerm* term_to_sum(PostOps& covered, const std::vector<View>& xs, const std::vector<View>& sources,
                             const std::vector<View>& operands, const View& dst) const;
+    /// Whether the steps that mention the view's buffer, all from `begin` on, may work on the target instead.
+    bool may_move(const View& view, const View& target, std::size_t begin) const;
     void append(StepSpecVariant spec, std::vector<StepOperand> operands);
     std::string step_name();
 
@@ -63,6 +70,8 @@ private:
     const Node* node_ = nullptr;
     int position_ = 0;  ///< of the node in the graph
     bool epilogue_done_ = false;
+    BufferId first_own_ = 0;                       ///< buffers before it belong to the graphs around this one
+    std::unordered_map<BufferId, View> moved_;     ///< whose contents steps store elsewhere instead (see deliver)
     std::vector<View> views_;                      ///< by ValueId
     std::vector<int> last_reader_;                 ///< by ValueId: position of the last node that mentions it
     std::vector<std::vector<ValueId>> values_on_;  ///< by BufferId

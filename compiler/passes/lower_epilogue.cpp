@@ -124,6 +124,7 @@ void write_terms(const std::vector<PostOpTerm>& terms, const std::vector<View>& 
 bool GraphLowering::may_overwrite(const View& residual, const View& dst, const std::vector<View>& others) const {
     const Buffer& buffer = plan_.buffer(residual.buffer);
     if (buffer.space != runtime::Space::arena || residual.offset != 0 || residual.dims != dst.dims) return false;
+    if (residual.buffer < first_own_ || residual.advance != 0) return false;
     if (buffer.bytes != plan_.buffer(dst.buffer).bytes || residual.dtype != dst.dtype ||
         residual.strides != dst.strides)
         return false;

@@ -3,7 +3,8 @@
 //
 //     b1 = f(x); b2 = g(x); b3 = h(b1); b4 = h(b2)   becomes   b1 = f(x); b3 = h(b1); b2 = g(x); b4 = h(b2)
 //
-// A step that writes over its operand (a sum post-op) stays after every other reader of it.
+// A step that writes over its operand (a sum post-op) stays after every other reader of it. Plans with branches or repeats
+// keep their order.
 #include <algorithm>
 #include <set>
 
@@ -99,6 +100,7 @@ std::vector<std::size_t> greedy_order(const Plan& plan) {
 }  // namespace
 
 void schedule(Plan& plan) {
+    if (!control_regions(plan).empty()) return;
     std::vector<Step> steps;
     for (const std::size_t i : greedy_order(plan)) steps.push_back(plan.steps[i]);
     const std::int64_t peak_before = peak_bytes(memory_groups(plan), plan.steps.size());

@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ir/subgraphs.hpp"
 #include "compiler/passes/compose.hpp"
 #include "compiler/passes/fold.hpp"
 #include "compiler/passes/merge_equal.hpp"
@@ -166,6 +167,10 @@ private:
 
 }  // namespace
 
-void simplify(Graph& graph, Remarks& remarks, Budget budget) { Simplifier(graph, remarks, std::move(budget)).run(); }
+void simplify(Graph& graph, Remarks& remarks, Budget budget) {
+    for_each_subgraph(graph, [&](Graph& body) { simplify(body, remarks, budget); });
+    for (Node& node : graph.nodes) prune_captures(node);
+    Simplifier(graph, remarks, std::move(budget)).run();
+}
 
 }  // namespace igata

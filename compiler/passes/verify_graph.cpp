@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ir/subgraphs.hpp"
 #include "compiler/ops/op.hpp"
 #include "compiler/passes/passes.hpp"
 
@@ -36,6 +37,7 @@ public:
             for (const ValueId id : node.outputs) check_made(id);
             if (node.epilogue) check_epilogue();
             else if (node.is_map()) fail("has no expression");
+            for (const Graph* subgraph : subgraphs(node)) GraphVerifier(*subgraph).verify();
         }
         node_ = nullptr;
         for (const Graph::Output& output : graph_.outputs) {

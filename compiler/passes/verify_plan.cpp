@@ -22,6 +22,7 @@ public:
 
     void verify() {
         check_buffers();
+        control_regions(plan_);
         for (const Step& step : plan_.steps) {
             step_ = &step;
             if (!names_.insert(step.name).second) fail("another step has its name");

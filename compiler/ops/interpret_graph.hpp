@@ -1,13 +1,15 @@
-#include "compiler/driver/interpreter.hpp"
+// Runs a Graph by the operators' reference semantics.
+#pragma once
+
+#include <utility>
+#include <vector>
 
 #include "compiler/ops/op.hpp"
 
 namespace igata {
 
-namespace {
-
 /// How often each value is still to be read.
-std::vector<int> count_reads(const Graph& graph) {
+inline std::vector<int> count_reads(const Graph& graph) {
     std::vector<int> reads(graph.value_count());
     for (const Node& node : graph.nodes)
         for (const ValueId id : node.inputs)
@@ -16,9 +18,9 @@ std::vector<int> count_reads(const Graph& graph) {
     return reads;
 }
 
-}  // namespace
-
-std::vector<Tensor> interpret(const Graph& graph, const std::vector<Tensor>& inputs) {
+/// The graph's outputs for its inputs, both in the graph's order. All types are inferred. A value is freed after its
+/// last use. Throws BadInput from an operator that its inputs do not suit.
+inline std::vector<Tensor> interpret(const Graph& graph, const std::vector<Tensor>& inputs) {
     std::vector<Tensor> values(graph.value_count());
     std::vector<int> reads = count_reads(graph);
     for (std::size_t i = 0; i < graph.inputs.size(); ++i)
