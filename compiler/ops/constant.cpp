@@ -68,7 +68,8 @@ Tensor filled(const Tensor& value, const Dims& dims) {
     if (value.count() != 1)
         throw std::invalid_argument(fmt::format("value must be one element, not {}", to_string(value.type())));
     Tensor result(value.dtype(), dims);
-    visit_dtype(value.dtype(), [&]<class T>() { std::ranges::fill(result.mutable_values<T>(), value.values<T>()[0]); });
+    visit_any_dtype(value.dtype(),
+                    [&]<class T>() { std::ranges::fill(result.mutable_values<T>(), value.values<T>()[0]); });
     return result;
 }
 
@@ -112,14 +113,9 @@ OpDef range_op() {
 }
 
 DataType data_type_of_onnx(std::int64_t code) {
-    constexpr DataType types[] = {
-        DataType::undefined, DataType::f32, DataType::u8,        DataType::i8,        DataType::u16, DataType::i16,
-        DataType::i32,       DataType::i64, DataType::undefined, DataType::boolean,   DataType::f16, DataType::f64,
-        DataType::u32,       DataType::u64, DataType::undefined, DataType::undefined, DataType::bf16};
-    const bool known = code > 0 && code < as_dim(std::size(types));
-    if (!known || types[code] == DataType::undefined)
-        throw std::invalid_argument(fmt::format("data type {} is not supported", code));
-    return types[code];
+    const DataType dtype = data_type_from_code(code);
+    if (dtype == DataType::undefined) throw std::invalid_argument(fmt::format("data type {} is not supported", code));
+    return dtype;
 }
 
 OpDef eye_like_op() {

@@ -27,6 +27,7 @@ namespace {
 OpDef transpose_op() {
     OpDef op;
     op.name = "Transpose";
+    op.takes_small_types = true;
     op.newest = 21;
     op.attrs = {{"perm", AttrKind::integers}};
     op.infer = [](InferContext& c) {
@@ -76,6 +77,7 @@ BlockMove move_blocks(const View& source, const Node& node) {
 OpDef block_op(std::string name, int newest) {
     OpDef op;
     op.name = std::move(name);
+    op.takes_small_types = true;
     op.newest = newest;
     op.attrs = {{"blocksize", AttrKind::integer, true}};
     op.infer = [](InferContext& c) {
