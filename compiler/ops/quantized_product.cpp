@@ -85,10 +85,15 @@ Dims of_rows(const Dims& dims) {
 }
 Dims of_columns(const Dims& dims) { return dims == Dims{1} ? Dims{} : dims; }
 
+bool broadcasts_to(const Dims& dims, const Dims& whole) {
+    return dims.size() <= whole.size() && std::equal(dims.rbegin(), dims.rend(), whole.rbegin(),
+                                                     [](std::int64_t a, std::int64_t b) { return a == 1 || a == b; });
+}
+
 void check_matrices(const InferContext& c, const Roles& roles, const Dims& y) {
     const auto check = [&](std::size_t i, const Dims& dims, const Dims& whole, const char* what) {
         if (!c.has_input(i)) return;
-        if (dims.size() > whole.size() || broadcast(dims, whole) != whole)
+        if (!broadcasts_to(dims, whole))
             c.fail(fmt::format("{} {} does not fit {}", what, to_string(c.dims(i)), to_string(whole)));
     };
     const auto dims = [&](std::size_t i) { return c.has_input(i) ? c.dims(i) : Dims{}; };

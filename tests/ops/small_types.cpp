@@ -14,7 +14,7 @@ using namespace igata::test;
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 Attr number(std::int64_t value) { return value; }
 Attr text(const char* value) { return std::string(value); }
@@ -48,31 +48,35 @@ const Attrs overflowing{{"saturate", std::int64_t{0}}};
 }  // namespace
 
 TEST_CASE("casts to float8 with 3 bits of mantissa") {
-    const Tensor x = floats({0, -0.0F, 1.0625F, 1.1875F, 448, 464, 465, -500, infinity, nan, 0x1p-9F, 0x1p-10F});
-    check(converted(x, 17), {0, -0.0, 1, 1.25, 448, 448, 448, -448, 448, nan, 0x1p-9, 0});
-    check(converted(x, 17, overflowing), {0, -0.0, 1, 1.25, 448, 448, nan, nan, nan, nan, 0x1p-9, 0});
-    const Tensor z = floats({-0.0F, 240, 248, -300, -infinity, nan, 0x1p-10F, -0x1p-12F});
-    check(converted(z, 18), {0, 240, 240, -240, -240, nan, 0x1p-10, 0});
-    check(converted(z, 18, overflowing), {0, 240, nan, nan, nan, nan, 0x1p-10, 0});
+    const Tensor x =
+        floats({0, -0.0F, 1.0625F, 1.1875F, 448, 464, 465, -500, infinity, not_a_number, 0x1p-9F, 0x1p-10F});
+    check(converted(x, 17), {0, -0.0, 1, 1.25, 448, 448, 448, -448, 448, not_a_number, 0x1p-9, 0});
+    check(converted(x, 17, overflowing),
+          {0, -0.0, 1, 1.25, 448, 448, not_a_number, not_a_number, not_a_number, not_a_number, 0x1p-9, 0});
+    const Tensor z = floats({-0.0F, 240, 248, -300, -infinity, not_a_number, 0x1p-10F, -0x1p-12F});
+    check(converted(z, 18), {0, 240, 240, -240, -240, not_a_number, 0x1p-10, 0});
+    check(converted(z, 18, overflowing), {0, 240, not_a_number, not_a_number, not_a_number, not_a_number, 0x1p-10, 0});
 }
 
 TEST_CASE("casts to float8 with 2 bits of mantissa") {
-    const Tensor x = floats({-0.0F, 1.125F, 1.375F, 61439, 61440, -1e9F, infinity, nan, 0x1p-16F, 0x1p-17F});
-    check(converted(x, 19), {-0.0, 1, 1.5, 57344, 57344, -57344, 57344, nan, 0x1p-16, 0});
-    check(converted(x, 19, overflowing), {-0.0, 1, 1.5, 57344, infinity, -infinity, infinity, nan, 0x1p-16, 0});
-    check(converted(x, 20), {0, 1, 1.5, 57344, 57344, -57344, 57344, nan, 0x1p-16, 0x1p-17});
-    check(converted(x, 20, overflowing), {0, 1, 1.5, 57344, nan, nan, nan, nan, 0x1p-16, 0x1p-17});
+    const Tensor x = floats({-0.0F, 1.125F, 1.375F, 61439, 61440, -1e9F, infinity, not_a_number, 0x1p-16F, 0x1p-17F});
+    check(converted(x, 19), {-0.0, 1, 1.5, 57344, 57344, -57344, 57344, not_a_number, 0x1p-16, 0});
+    check(converted(x, 19, overflowing),
+          {-0.0, 1, 1.5, 57344, infinity, -infinity, infinity, not_a_number, 0x1p-16, 0});
+    check(converted(x, 20), {0, 1, 1.5, 57344, 57344, -57344, 57344, not_a_number, 0x1p-16, 0x1p-17});
+    check(converted(x, 20, overflowing),
+          {0, 1, 1.5, 57344, not_a_number, not_a_number, not_a_number, not_a_number, 0x1p-16, 0x1p-17});
 }
 
 TEST_CASE("casts to powers of two round up, to the nearest or down") {
-    const Tensor x = floats({1, 1.0000001F, 1.4999999F, 1.5F, 0.75F, 0, 3e38F, infinity, nan});
+    const Tensor x = floats({1, 1.0000001F, 1.4999999F, 1.5F, 0.75F, 0, 3e38F, infinity, not_a_number});
     const double most = 0x1p127;
     const double least = 0x1p-127;
-    check(converted(x, 24), {1, 2, 2, 2, 1, least, most, most, nan});
-    check(converted(x, 24, {{"round_mode", text("nearest")}}), {1, 1, 1, 2, 1, least, most, most, nan});
-    check(converted(x, 24, {{"round_mode", text("down")}}), {1, 1, 1, 1, 0.5, least, most, most, nan});
+    check(converted(x, 24), {1, 2, 2, 2, 1, least, most, most, not_a_number});
+    check(converted(x, 24, {{"round_mode", text("nearest")}}), {1, 1, 1, 2, 1, least, most, most, not_a_number});
+    check(converted(x, 24, {{"round_mode", text("down")}}), {1, 1, 1, 1, 0.5, least, most, most, not_a_number});
     check(converted(x, 24, {{"round_mode", text("nearest")}, {"saturate", number(0)}}),
-          {1, 1, 1, 2, 1, nan, nan, nan, nan});
+          {1, 1, 1, 2, 1, not_a_number, not_a_number, not_a_number, not_a_number});
     CHECK_THROWS_WITH_AS(converted(x, 24, {{"round_mode", text("sideways")}}),
                          doctest::Contains("round_mode must be up, down or nearest"), BadInput);
 }
@@ -83,7 +87,7 @@ TEST_CASE("casts to float4 saturate") {
 }
 
 TEST_CASE("casts to integers of a few bits keep the low ones") {
-    check(converted(floats({-9, -8, 7, 8, 1.9F, -1.9F, nan}), 22), {7, -8, 7, -8, 1, -1, 0});
+    check(converted(floats({-9, -8, 7, 8, 1.9F, -1.9F, not_a_number}), 22), {7, -8, 7, -8, 1, -1, 0});
     check(converted(floats({-1, 15.9F, 16}), 21), {15, 15, 0});
     check(converted(floats({1, 2, -3}), 26), {1, -2, 1});
     check(converted(floats({3, 5}), 25), {3, 1});
