@@ -4,6 +4,7 @@
 //     y = Conv(x, w)                                    w constant
 //
 // Random operators stay, and so do nodes whose result would bloat the model: much larger than their inputs together.
+// DequantizeLinear stays until fuse_quantized has seen it.
 #include "compiler/passes/fold.hpp"
 
 #include <algorithm>
@@ -41,7 +42,7 @@ bool is_foldable(const Graph& graph, const Node& node) {
                      [&](ValueId id) { return id == no_value || graph.is_constant(id); }))
         return false;
     const OpDef* op = Registry::instance().find(node.op);
-    if (op == nullptr || op->is_random || (!op->eval && !op->expression)) return false;
+    if (op == nullptr || op->is_random || op->folds_late || (!op->eval && !op->expression)) return false;
     return std::none_of(node.attrs.begin(), node.attrs.end(),
                         [](const auto& attr) { return std::holds_alternative<std::shared_ptr<Graph>>(attr.second); });
 }
