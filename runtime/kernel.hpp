@@ -103,9 +103,9 @@ void with_type(DataType dtype, const F& f) {
         case DataType::u16: return f(std::uint16_t{});
         case DataType::u32: return f(std::uint32_t{});
         case DataType::u64: return f(std::uint64_t{});
-        case DataType::undefined: break;
+        default: break;
     }
-    throw std::runtime_error("kernel: undefined element type");
+    throw std::runtime_error("kernel: an element type that it does not compute with");
 }
 
 /// Calls f(T{}) with an unsigned type of that many bytes: for moving elements whose meaning does not matter.

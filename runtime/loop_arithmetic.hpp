@@ -10,6 +10,7 @@
 
 #include "runtime/eltwise.hpp"
 #include "runtime/isa.hpp"
+#include "runtime/small_types.hpp"
 
 namespace igata::runtime {
 
@@ -49,6 +50,16 @@ template <class T>
     return from_bits(static_cast<std::int32_t>(sign | (rest >= 0x7c00U ? special : finite)));
 }
 
+template <DataType dtype>
+[[gnu::always_inline]] inline auto load(Small<dtype> x) {
+    return x.value();
+}
+
+template <class T>
+inline constexpr bool is_small_type = false;
+template <DataType dtype>
+inline constexpr bool is_small_type<Small<dtype>> = true;
+
 [[gnu::always_inline]] inline BF16 to_bf16(float x) {
     const auto bits = static_cast<std::uint32_t>(to_bits(x));
     const std::uint32_t rounded = (bits + 0x7fffU + ((bits >> 16U) & 1U)) >> 16U;
@@ -75,6 +86,7 @@ template <class To, class From>
 [[gnu::always_inline]] inline To cast(From x) {
     if constexpr (std::is_same_v<To, F16>) return to_f16(static_cast<float>(x));
     else if constexpr (std::is_same_v<To, BF16>) return to_bf16(static_cast<float>(x));
+    else if constexpr (is_small_type<To>) return To::of(x);
     else if constexpr (std::is_same_v<To, bool>) return x != From{};
     else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
         // 2^n is exact in every floating type, the largest integer often is not.

@@ -6,6 +6,8 @@
 #include <limits>
 #include <memory>
 
+#include "runtime/small_types.hpp"
+
 namespace igata::cli {
 
 namespace {
@@ -24,7 +26,16 @@ constexpr TypeRow types[] = {
     {IGATA_I32, "i32", "<i4", 4, 6}, {IGATA_I64, "i64", "<i8", 8, 7}, {IGATA_U8, "u8", "|u1", 1, 2},
     {IGATA_U16, "u16", "<u2", 2, 4}, {IGATA_U32, "u32", "<u4", 4, 12}, {IGATA_U64, "u64", "<u8", 8, 13},
     {IGATA_BOOL, "bool", "|b1", 1, 9},
+    {IGATA_F8E4M3FN, "f8e4m3fn", nullptr, 1, 17}, {IGATA_F8E4M3FNUZ, "f8e4m3fnuz", nullptr, 1, 18},
+    {IGATA_F8E5M2, "f8e5m2", nullptr, 1, 19}, {IGATA_F8E5M2FNUZ, "f8e5m2fnuz", nullptr, 1, 20},
+    {IGATA_F8E8M0, "f8e8m0", nullptr, 1, 24}, {IGATA_F4E2M1, "f4e2m1", nullptr, 1, 23}, {IGATA_I4, "i4", nullptr, 1, 22},
+    {IGATA_U4, "u4", nullptr, 1, 21}, {IGATA_I2, "i2", nullptr, 1, 26}, {IGATA_U2, "u2", nullptr, 1, 25},
 };
+
+/// The runtime's type of the same name.
+runtime::DataType small_type(igata_dtype dtype) {
+    return static_cast<runtime::DataType>(static_cast<int>(runtime::DataType::f8e4m3fn) + (dtype - IGATA_F8E4M3FN));
+}
 
 const TypeRow& row_of(igata_dtype dtype) { return types[static_cast<int>(dtype) - 1]; }
 
@@ -88,8 +99,14 @@ double Tensor::at(std::int64_t i) const {
         case IGATA_U16: return load<std::uint16_t>(element);
         case IGATA_U32: return load<std::uint32_t>(element);
         case IGATA_U64: return static_cast<double>(load<std::uint64_t>(element));
+        default: break;
     }
-    return 0.0;
+    double value = 0.0;
+    runtime::with_small_type(small_type(dtype), [&](auto small) {
+        std::memcpy(&small, element, sizeof small);
+        value = static_cast<double>(small.value());
+    });
+    return value;
 }
 
 void Tensor::set(std::int64_t i, double value) {
@@ -106,8 +123,7 @@ void Tensor::set(std::int64_t i, double value) {
         case IGATA_U32: return save<std::uint32_t>(element, value);
         case IGATA_U64: return save<std::uint64_t>(element, value);
         case IGATA_BOOL: return save<std::uint8_t>(element, value != 0.0 ? 1.0 : 0.0);
-        case IGATA_F16:
-        case IGATA_BF16: break;
+        default: break;
     }
     throw Failure(2, std::string("cannot make values of type ") + name_of(dtype) + ": pass a .npy file");
 }
@@ -213,7 +229,7 @@ Tensor read_npy(const std::string& path) {
 }
 
 void write_npy(const std::string& path, const Tensor& tensor) {
-    if (tensor.dtype == IGATA_BF16) {
+    if (row_of(tensor.dtype).npy == nullptr) {
         Tensor wide = make_tensor(IGATA_F32, tensor.dims);
         for (std::int64_t i = 0; i < tensor.count(); ++i) wide.set(i, tensor.at(i));
         return write_npy(path, wide);
@@ -280,6 +296,18 @@ private:
     const std::string& path_;
 };
 
+/// Elements of fewer than 8 bits lie packed in the file.
+void unpack_elements(Tensor& tensor, std::size_t count) {
+    runtime::with_small_type(small_type(tensor.dtype), [&](auto small) {
+        using T = decltype(small);
+        if (tensor.bytes.size() != (count * T::bits_in_file + 7) / 8) return;
+        std::vector<std::byte> unpacked(count);
+        for (std::size_t i = 0; i < count; ++i)
+            unpacked[i] = static_cast<std::byte>(T::unpack(reinterpret_cast<const unsigned char*>(tensor.bytes.data()), i).bits);
+        tensor.bytes = std::move(unpacked);
+    });
+}
+
 void append_number(std::vector<std::byte>& bytes, igata_dtype dtype, std::uint64_t number) {
     const std::size_t size = size_of(dtype);
     const auto* raw = reinterpret_cast<const std::byte*>(&number);  // little endian: the low bytes come first
@@ -324,7 +352,9 @@ Tensor read_tensor_proto(const std::string& path, std::string& name) {
         if (type == nullptr) throw Failure(4, path + ": not a serialised ONNX tensor of a numeric type");
         tensor.dtype = type->dtype;
     }
-    if (static_cast<std::size_t>(checked_count(tensor.dims, path)) * type->size != tensor.bytes.size())
+    const auto count = static_cast<std::size_t>(checked_count(tensor.dims, path));
+    if (tensor.dtype >= IGATA_F8E4M3FN) unpack_elements(tensor, count);
+    if (count * type->size != tensor.bytes.size())
         throw Failure(4, path + ": the data does not fit the shape");
     return tensor;
 }

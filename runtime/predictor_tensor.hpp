@@ -43,7 +43,7 @@ std::string describe(igata_dtype dtype, const std::vector<std::int64_t>& dims);
 
 /// Versions 1 to 3, C or Fortran order, little endian. Throws Failure (4).
 Tensor read_npy(const std::string& path);
-/// Version 1. bf16 is written as f32. Throws Failure (4).
+/// Version 1. bf16 and smaller types are written as f32. Throws Failure (4).
 void write_npy(const std::string& path, const Tensor& tensor);
 /// A serialised ONNX TensorProto; `name` is set if it has one. Throws Failure (4).
 Tensor read_tensor_proto(const std::string& path, std::string& name);

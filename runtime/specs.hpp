@@ -10,8 +10,14 @@
 
 namespace igata::runtime {
 
-/// Element types, named as in Rust and MLIR. `boolean` is one byte, 0 or 1.
-enum class DataType : std::uint8_t { undefined, f32, f64, f16, bf16, i8, i16, i32, i64, u8, u16, u32, u64, boolean };
+/// Element types, named as in Rust and MLIR. `boolean` is one byte, 0 or 1; so are the small types that follow it, packed
+/// only in files (see small_types.hpp).
+// clang-format off
+enum class DataType : std::uint8_t {
+    undefined, f32, f64, f16, bf16, i8, i16, i32, i64, u8, u16, u32, u64, boolean,
+    f8e4m3fn, f8e4m3fnuz, f8e5m2, f8e5m2fnuz, f8e8m0, f4e2m1, i4, u4, i2, u2,
+};
+// clang-format on
 
 inline constexpr int max_rank = 8;
 inline constexpr int max_spatial = 3;
@@ -253,7 +259,17 @@ constexpr std::size_t size_of(DataType dtype) {
         case DataType::u16: return 2;
         case DataType::i8:
         case DataType::u8:
-        case DataType::boolean: return 1;
+        case DataType::boolean:
+        case DataType::f8e4m3fn:
+        case DataType::f8e4m3fnuz:
+        case DataType::f8e5m2:
+        case DataType::f8e5m2fnuz:
+        case DataType::f8e8m0:
+        case DataType::f4e2m1:
+        case DataType::i4:
+        case DataType::u4:
+        case DataType::i2:
+        case DataType::u2: return 1;
         case DataType::undefined: break;
     }
     return 0;

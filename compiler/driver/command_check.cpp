@@ -13,6 +13,7 @@ namespace {
 
 /// Reals in [-1, 1]; integers, which are often indices or axes, 0 or 1.
 Tensor random_tensor(const ValueType& type, std::mt19937& random) {
+    if (is_small(type.dtype)) return random_tensor({DataType::f32, type.dims}, random).cast(type.dtype);
     Tensor tensor(type.dtype, type.dims);
     visit_dtype(type.dtype, [&]<class T>() {
         for (T& value : tensor.mutable_values<T>()) {

@@ -13,6 +13,7 @@ namespace {
 using Ports = std::vector<Plan::Port>;
 
 std::string caller_type(DataType dtype) {
+    if (is_small(dtype)) return is_floating(dtype) || !is_signed(dtype) ? "std::uint8_t" : "std::int8_t";
     switch (dtype) {
         case DataType::f32: return "float";
         case DataType::f64: return "double";

@@ -11,6 +11,7 @@
 namespace igata {
 
 std::string storage_type(DataType dtype) {
+    if (is_small(dtype)) return fmt::format("Small<DataType::{}>", name_of(dtype));
     switch (dtype) {
         case DataType::f32: return "float";
         case DataType::f64: return "double";
@@ -23,12 +24,14 @@ std::string storage_type(DataType dtype) {
 }
 
 std::string compute_type(DataType dtype) {
+    if (is_small(dtype)) return is_floating(dtype) ? "float" : is_signed(dtype) ? "std::int8_t" : "std::uint8_t";
     return dtype == DataType::f16 || dtype == DataType::bf16 ? "float" : storage_type(dtype);
 }
 
 namespace {
 
-bool is_half(DataType dtype) { return dtype == DataType::f16 || dtype == DataType::bf16; }
+/// Stored otherwise than computed with.
+bool is_narrow(DataType dtype) { return compute_type(dtype) != storage_type(dtype); }
 
 /// C++ operators that mean the same for these operands, or nothing.
 std::string_view infix(ExprOp op, DataType dtype) {
@@ -90,7 +93,7 @@ private:
         const std::int64_t integer = e.is_integer ? e.integer : static_cast<std::int64_t>(e.value);
         if (integer == std::numeric_limits<std::int64_t>::min()) return "std::numeric_limits<std::int64_t>::min()";
         if (e.dtype == DataType::u64) return fmt::format("std::uint64_t{{{}U}}", static_cast<std::uint64_t>(integer));
-        return fmt::format("{}{{{}}}", storage_type(e.dtype), integer);
+        return fmt::format("{}{{{}}}", compute_type(e.dtype), integer);
     }
 
     std::string temporary(const Expr& e) {
@@ -106,12 +109,12 @@ private:
         return name_result(e.dtype, fmt::format("scalar::{}({})", name_of(e.op), fmt::join(args, ", ")));
     }
 
-    /// A half is rounded to at once, so that the value is one.
+    /// A narrow type is rounded to at once, so that the value is one.
     std::string cast(const Expr& e, const std::string& arg) {
         const DataType from = e.args[0]->dtype;
-        if (from == e.dtype || (is_half(from) && e.dtype == DataType::f32)) return arg;
+        if (from == e.dtype || (is_narrow(from) && is_floating(from) && e.dtype == DataType::f32)) return arg;
         const std::string converted = fmt::format("scalar::cast<{}>({})", storage_type(e.dtype), arg);
-        return name_result(e.dtype, is_half(e.dtype) ? fmt::format("scalar::load({})", converted) : converted);
+        return name_result(e.dtype, is_narrow(e.dtype) ? fmt::format("scalar::load({})", converted) : converted);
     }
 };
 

@@ -121,6 +121,12 @@ Tensor read_npy(const std::filesystem::path& path) {
 
 void write_npy(const std::filesystem::path& file, const Tensor& tensor) {
     if (tensor.dtype() == DataType::bf16) return write_npy(file, tensor.cast(DataType::f32));
+    if (is_small(tensor.dtype())) {
+        const DataType wide = is_floating(tensor.dtype()) ? DataType::f32
+                              : is_signed(tensor.dtype()) ? DataType::i8
+                                                          : DataType::u8;
+        return write_npy(file, tensor.cast(wide));
+    }
     const auto* known = std::find_if(descriptions.begin(), descriptions.end(),
                                      [&](const auto& row) { return row.first == tensor.dtype(); });
     std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", known->second,

@@ -23,12 +23,39 @@ std::span<const std::byte> as_bytes(const std::string& text) {
     return std::as_bytes(std::span<const char>(text.data(), text.size()));
 }
 
+/// Bytes in a file: types of fewer than 8 bits are packed.
+std::size_t packed_bytes(DataType dtype, const Dims& dims) {
+    return (static_cast<std::size_t>(element_count(dims)) * static_cast<std::size_t>(runtime::packed_bits(dtype)) + 7) /
+           8;
+}
+
+Tensor from_packed(DataType dtype, const Dims& dims, std::span<const std::byte> raw) {
+    if (!is_small(dtype)) return Tensor::from_bytes(dtype, dims, raw);
+    Tensor tensor(dtype, dims);
+    const auto* packed = reinterpret_cast<const unsigned char*>(raw.data());
+    visit_any_dtype(dtype, [&]<class T>() {
+        if constexpr (is_small_type<T>) {
+            std::size_t i = 0;
+            for (T& element : tensor.mutable_values<T>()) element = T::unpack(packed, i++);
+        }
+    });
+    return tensor;
+}
+
 Tensor from_raw(DataType dtype, const Dims& dims, std::span<const std::byte> raw, const std::string& what) {
-    const std::size_t needed = static_cast<std::size_t>(element_count(dims)) * size_of(dtype);
+    const std::size_t needed = packed_bytes(dtype, dims);
     if (raw.size() != needed)
         throw BadInput(fmt::format("{}: {} needs {} bytes of data but has {}", what, to_string(ValueType{dtype, dims}),
                                    needed, raw.size()));
-    return Tensor::from_bytes(dtype, dims, raw);
+    return from_packed(dtype, dims, raw);
+}
+
+/// Small types lie in int32_data a byte an entry.
+template <class Field>
+Tensor from_byte_field(DataType dtype, const Dims& dims, const Field& field, const std::string& what) {
+    std::vector<std::byte> bytes;
+    for (const auto entry : field) bytes.push_back(static_cast<std::byte>(entry & 0xff));
+    return from_raw(dtype, dims, bytes, what);
 }
 
 /// Elements of a typed field; a field of fewer bits than its storage (int32_data for i8, f16, ...) is narrowed.
@@ -78,7 +105,7 @@ Tensor from_external(const TensorProto& proto, DataType dtype, const Dims& dims,
                      const std::filesystem::path& folder) {
     std::string location;
     std::int64_t offset = 0;
-    const auto needed = static_cast<std::int64_t>(static_cast<std::size_t>(element_count(dims)) * size_of(dtype));
+    const auto needed = static_cast<std::int64_t>(packed_bytes(dtype, dims));
     std::int64_t length = needed;
     for (const auto& entry : proto.external_data()) {
         if (entry.key() == "location") location = entry.value();
@@ -95,31 +122,19 @@ Tensor from_external(const TensorProto& proto, DataType dtype, const Dims& dims,
     if (offset > size || length > size - offset)
         throw BadInput(fmt::format("{}: external data '{}' has {} bytes, too few for {} bytes at offset {}", what,
                                    location, size, length, offset));
-    Tensor tensor(dtype, dims);
+    std::vector<std::byte> bytes(static_cast<std::size_t>(length));
     std::ifstream stream(file, std::ios::binary);
     stream.seekg(offset);
-    if (!stream.read(reinterpret_cast<char*>(tensor.mutable_bytes().data()), length))
+    if (!stream.read(reinterpret_cast<char*>(bytes.data()), length))
         throw BadInput(fmt::format("{}: external data '{}' cannot be read", what, location));
-    return tensor;
+    return from_packed(dtype, dims, bytes);
 }
 
 }  // namespace
 
 DataType data_type_from_onnx(int number, const std::string& what) {
+    if (const DataType known = data_type_from_code(number); known != DataType::undefined) return known;
     switch (number) {
-        case TensorProto::FLOAT: return DataType::f32;
-        case TensorProto::DOUBLE: return DataType::f64;
-        case TensorProto::FLOAT16: return DataType::f16;
-        case TensorProto::BFLOAT16: return DataType::bf16;
-        case TensorProto::INT8: return DataType::i8;
-        case TensorProto::INT16: return DataType::i16;
-        case TensorProto::INT32: return DataType::i32;
-        case TensorProto::INT64: return DataType::i64;
-        case TensorProto::UINT8: return DataType::u8;
-        case TensorProto::UINT16: return DataType::u16;
-        case TensorProto::UINT32: return DataType::u32;
-        case TensorProto::UINT64: return DataType::u64;
-        case TensorProto::BOOL: return DataType::boolean;
         case TensorProto::STRING: throw Unsupported(what + ": tensors of strings are not supported");
         case TensorProto::COMPLEX64:
         case TensorProto::COMPLEX128: throw Unsupported(what + ": complex numbers are not supported");
@@ -145,6 +160,7 @@ Tensor tensor_from_proto(const TensorProto& proto, const std::string& what, cons
     if (proto.has_segment()) throw Unsupported(what + ": segmented tensors are not supported");
     if (proto.data_location() == TensorProto::EXTERNAL) return from_external(proto, dtype, dims, what, folder);
     if (proto.has_raw_data()) return from_raw(dtype, dims, as_bytes(proto.raw_data()), what);
+    if (is_small(dtype)) return from_byte_field(dtype, dims, proto.int32_data(), what);
     switch (dtype) {
         case DataType::f32: return from_field(dtype, dims, proto.float_data(), what);
         case DataType::f64: return from_field(dtype, dims, proto.double_data(), what);

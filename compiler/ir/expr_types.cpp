@@ -95,8 +95,11 @@ private:
     /// The constant as its integer type holds it: wrapped or saturated, as a cast does.
     static void make_integer(Expr& node) {
         const bool written_as_integer = std::exchange(node.is_integer, true);
-        node.integer = visit_dtype(node.dtype, [&]<class T>() -> std::int64_t {
+        node.integer = visit_any_dtype(node.dtype, [&]<class T>() -> std::int64_t {
             if constexpr (std::is_same_v<T, bool>) return node.value != 0 ? 1 : 0;
+            else if constexpr (is_small_type<T>)
+                return static_cast<std::int64_t>(
+                    (written_as_integer ? T::of(node.integer) : T::of(node.value)).value());
             else if constexpr (std::is_integral_v<T>)
                 return static_cast<std::int64_t>(written_as_integer ? scalar::convert<T>(node.integer)
                                                                     : scalar::convert<T>(node.value));

@@ -143,13 +143,14 @@ BlockKernel binary_kernel(ExprOp op) {
 template <class To, class From>
 Carrier<To> convert_element(Carrier<From> value) {
     if constexpr (std::is_same_v<To, bool>) return value != Carrier<From>{};
+    else if constexpr (is_small_type<To>) return To::of(value).value();
     else if constexpr (std::is_same_v<To, Half> || std::is_same_v<To, BFloat16>) return To(static_cast<float>(value));
     else return scalar::convert<To>(value);
 }
 
 BlockKernel cast_kernel(DataType from, DataType to) {
-    return visit_dtype(from, [&]<class From>() {
-        return visit_dtype(to, [&]<class To>() {
+    return visit_any_dtype(from, [&]<class From>() {
+        return visit_any_dtype(to, [&]<class To>() {
             return unary<Carrier<To>, Carrier<From>>(
                 [](Carrier<From> value) { return convert_element<To, From>(value); });
         });
@@ -196,12 +197,12 @@ T pairwise_sum(const T* values, std::int64_t n) {
 }  // namespace
 
 DataType carrier_of(DataType dtype) {
-    return visit_dtype(dtype, []<class T>() { return data_type_of<Carrier<T>>(); });
+    return visit_any_dtype(dtype, []<class T>() { return data_type_of<Carrier<T>>(); });
 }
 
 BlockKernel block_kernel(ExprOp op, DataType from, DataType to) {
     if (op == ExprOp::cast) return cast_kernel(from, to);
-    const BlockKernel kernel = visit_dtype(from, [&]<class Stored>() {
+    const BlockKernel kernel = visit_dtype(carrier_of(from), [&]<class Stored>() {
         using T = Carrier<Stored>;
         if (op == ExprOp::select) return select<T>();
         for (const BlockKernel found : {unary_kernel<T>(op), binary_kernel<T>(op), bitwise_kernel<T>(op)})
@@ -213,11 +214,13 @@ BlockKernel block_kernel(ExprOp op, DataType from, DataType to) {
 }
 
 void load_block(DataType dtype, const std::byte* from, std::int64_t stride, std::int64_t n, void* to) {
-    visit_dtype(dtype, [&]<class T>() {
+    visit_any_dtype(dtype, [&]<class T>() {
         const auto* source =
             reinterpret_cast<const std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>*>(from);
         auto* target = static_cast<Carrier<T>*>(to);
-        if (stride == 0) std::fill(target, target + n, Carrier<T>(*source));
+        if constexpr (is_small_type<T>)
+            for (std::int64_t i = 0; i < n; ++i) target[i] = source[i * stride].value();
+        else if (stride == 0) std::fill(target, target + n, Carrier<T>(*source));
         else if (stride == 1) std::copy(source, source + n, target);
         else
             for (std::int64_t i = 0; i < n; ++i) target[i] = source[i * stride];
@@ -225,15 +228,17 @@ void load_block(DataType dtype, const std::byte* from, std::int64_t stride, std:
 }
 
 void store_block(DataType dtype, const void* from, std::byte* to, std::int64_t stride, std::int64_t n) {
-    visit_dtype(dtype, [&]<class T>() {
+    visit_any_dtype(dtype, [&]<class T>() {
         const auto* source = static_cast<const Carrier<T>*>(from);
         auto* target = reinterpret_cast<T*>(to);
-        for (std::int64_t i = 0; i < n; ++i) target[i * stride] = T(source[i]);
+        for (std::int64_t i = 0; i < n; ++i)
+            if constexpr (is_small_type<T>) target[i * stride] = T::of(source[i]);
+            else target[i * stride] = T(source[i]);
     });
 }
 
 void fill_identity(Reduce kind, DataType dtype, void* accumulators, std::int64_t n) {
-    visit_dtype(dtype, [&]<class Stored>() {
+    visit_dtype(carrier_of(dtype), [&]<class Stored>() {
         using T = Carrier<Stored>;
         std::fill_n(static_cast<T*>(accumulators), n, identity<T>(kind));
     });
@@ -241,7 +246,7 @@ void fill_identity(Reduce kind, DataType dtype, void* accumulators, std::int64_t
 
 void accumulate_block(Reduce kind, DataType dtype, const void* values, std::int64_t n, void* accumulators,
                       std::int64_t stride) {
-    visit_dtype(dtype, [&]<class Stored>() {
+    visit_dtype(carrier_of(dtype), [&]<class Stored>() {
         using T = Carrier<Stored>;
         const auto* source = static_cast<const T*>(values);
         auto* target = static_cast<T*>(accumulators);

@@ -1,7 +1,7 @@
 // The operations of scalar expressions over blocks of elements held in registers: what `run_loop` is made of.
 //
-// A register holds a block in the carrier of its type: float for f16 and bf16, a byte (0 or 1) for bool, else the type
-// itself.
+// A register holds a block in the carrier of its type: float for f16, bf16 and the small floats, a byte (0 or 1) for
+// bool, an integer of 8 bits for smaller ones, else the type itself.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,16 @@
 namespace igata {
 
 template <class T>
-using Carrier = std::conditional_t<std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>, float,
-                                   std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>>;
+struct CarrierOf {
+    using Type = std::conditional_t<std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>, float,
+                                    std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>>;
+};
+template <DataType dtype>
+struct CarrierOf<Small<dtype>> {
+    using Type = typename Small<dtype>::Value;
+};
+template <class T>
+using Carrier = typename CarrierOf<T>::Type;
 
 DataType carrier_of(DataType dtype);
 

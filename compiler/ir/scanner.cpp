@@ -27,6 +27,7 @@ std::uint64_t hash_of(std::span<const std::byte> bytes) {
 template <class T>
 std::string print_element(T value) {
     if constexpr (std::is_same_v<T, bool>) return value ? "true" : "false";
+    else if constexpr (is_small_type<T>) return fmt::format("{}", value.value());
     else if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>)
         return fmt::format("{}", static_cast<float>(value));
     else return fmt::format("{}", value);
@@ -34,7 +35,8 @@ std::string print_element(T value) {
 
 template <class T>
 T read_element(Scanner& scanner) {
-    if constexpr (std::is_same_v<T, bool>) {
+    if constexpr (is_small_type<T>) return T::of(read_element<typename T::Value>(scanner));
+    else if constexpr (std::is_same_v<T, bool>) {
         if (scanner.accept("true")) return true;
         if (scanner.accept("false")) return false;
         return scanner.integer("an element") != 0;
@@ -205,7 +207,7 @@ Tensor Scanner::tensor() {
         return result;
     }
     expect("{");
-    visit_dtype(wanted.dtype, [&]<class T>() {
+    visit_any_dtype(wanted.dtype, [&]<class T>() {
         auto elements = result.mutable_values<T>();
         for (std::size_t i = 0; i < elements.size(); ++i) {
             if (i > 0) expect(",");
@@ -260,7 +262,7 @@ std::string print_tensor(const Tensor& tensor) {
     std::string result = to_string(tensor.type());
     if (tensor.count() > most_printed_elements) return fmt::format("{} #{:016x}", result, hash_of(tensor.bytes()));
     result += " {";
-    visit_dtype(tensor.dtype(), [&]<class T>() {
+    visit_any_dtype(tensor.dtype(), [&]<class T>() {
         bool first = true;
         for (const T value : tensor.values<T>()) {
             if (!first) result += ",";

@@ -26,7 +26,12 @@ std::shared_ptr<std::byte> allocate(std::size_t bytes) {
 
 template <class To, class From>
 To convert(From value) {
-    if constexpr (std::is_same_v<To, bool>) return value != From{};
+    if constexpr (is_small_type<From>) return convert<To>(value.value());
+    else if constexpr (is_small_type<To>) {
+        if constexpr (std::is_same_v<From, Half> || std::is_same_v<From, BFloat16>)
+            return To::of(static_cast<float>(value));
+        else return To::of(value);
+    } else if constexpr (std::is_same_v<To, bool>) return value != From{};
     else if constexpr (std::is_same_v<To, Half> || std::is_same_v<To, BFloat16>) return To(static_cast<float>(value));
     else if constexpr (std::is_same_v<From, Half> || std::is_same_v<From, BFloat16>)
         return static_cast<To>(static_cast<float>(value));
@@ -91,9 +96,9 @@ Tensor Tensor::reshaped(Dims dims) const {
 Tensor Tensor::cast(DataType dtype) const {
     if (dtype == type_.dtype) return *this;
     Tensor result(dtype, type_.dims);
-    visit_dtype(type_.dtype, [&]<class From>() {
+    visit_any_dtype(type_.dtype, [&]<class From>() {
         const auto source = values<From>();
-        visit_dtype(dtype, [&]<class To>() {
+        visit_any_dtype(dtype, [&]<class To>() {
             std::transform(source.begin(), source.end(), result.mutable_values<To>().begin(), convert<To, From>);
         });
     });

@@ -12,11 +12,31 @@ namespace igata {
 
 namespace {
 
-constexpr std::array<std::pair<DataType, std::string_view>, 14> dtype_names{{
-    {DataType::undefined, "?"}, {DataType::f32, "f32"}, {DataType::f64, "f64"}, {DataType::f16, "f16"},
-    {DataType::bf16, "bf16"},   {DataType::i8, "i8"},   {DataType::i16, "i16"}, {DataType::i32, "i32"},
-    {DataType::i64, "i64"},     {DataType::u8, "u8"},   {DataType::u16, "u16"}, {DataType::u32, "u32"},
-    {DataType::u64, "u64"},     {DataType::boolean, "bool"},
+constexpr std::array<std::pair<DataType, std::string_view>, 24> dtype_names{{
+    {DataType::undefined, "?"},
+    {DataType::f32, "f32"},
+    {DataType::f64, "f64"},
+    {DataType::f16, "f16"},
+    {DataType::bf16, "bf16"},
+    {DataType::i8, "i8"},
+    {DataType::i16, "i16"},
+    {DataType::i32, "i32"},
+    {DataType::i64, "i64"},
+    {DataType::u8, "u8"},
+    {DataType::u16, "u16"},
+    {DataType::u32, "u32"},
+    {DataType::u64, "u64"},
+    {DataType::boolean, "bool"},
+    {DataType::f8e4m3fn, "f8e4m3fn"},
+    {DataType::f8e4m3fnuz, "f8e4m3fnuz"},
+    {DataType::f8e5m2, "f8e5m2"},
+    {DataType::f8e5m2fnuz, "f8e5m2fnuz"},
+    {DataType::f8e8m0, "f8e8m0"},
+    {DataType::f4e2m1, "f4e2m1"},
+    {DataType::i4, "i4"},
+    {DataType::u4, "u4"},
+    {DataType::i2, "i2"},
+    {DataType::u2, "u2"},
 }};
 
 }  // namespace
@@ -30,12 +50,24 @@ DataType data_type_from_name(std::string_view name) {
 }
 
 bool is_floating(DataType dtype) {
-    return dtype == DataType::f32 || dtype == DataType::f64 || dtype == DataType::f16 || dtype == DataType::bf16;
+    return (dtype >= DataType::f32 && dtype <= DataType::bf16) ||
+           (dtype >= DataType::f8e4m3fn && dtype <= DataType::f4e2m1);
 }
 
-bool is_integer(DataType dtype) { return dtype >= DataType::i8 && dtype <= DataType::u64; }
+bool is_integer(DataType dtype) { return (dtype >= DataType::i8 && dtype <= DataType::u64) || dtype >= DataType::i4; }
 
-bool is_signed(DataType dtype) { return is_floating(dtype) || (dtype >= DataType::i8 && dtype <= DataType::i64); }
+bool is_signed(DataType dtype) {
+    return is_floating(dtype) || (dtype >= DataType::i8 && dtype <= DataType::i64) || dtype == DataType::i4 ||
+           dtype == DataType::i2;
+}
+
+DataType data_type_from_code(std::int64_t code) {
+    using enum DataType;
+    constexpr std::array types{undefined,  f32,    u8,         i8,  u16, i16,       i32,       i64,  undefined,
+                               boolean,    f16,    f64,        u32, u64, undefined, undefined, bf16, f8e4m3fn,
+                               f8e4m3fnuz, f8e5m2, f8e5m2fnuz, u4,  i4,  f4e2m1,    f8e8m0,    u2,   i2};
+    return code >= 0 && code < std::ssize(types) ? types[static_cast<std::size_t>(code)] : undefined;
+}
 
 std::string to_string(const Dims& dims) { return fmt::format("[{}]", fmt::join(dims, ",")); }
 

@@ -5,15 +5,18 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "compiler/ir/half.hpp"
-#include "runtime/specs.hpp"
+#include "runtime/small_types.hpp"
 
 namespace igata {
 
 using runtime::DataType;
+using runtime::is_small;
 using runtime::size_of;
+using runtime::Small;
 
 using Dims = std::vector<std::int64_t>;
 
@@ -22,7 +25,11 @@ std::string_view name_of(DataType dtype);
 /// Inverse of name_of; DataType::undefined for an unknown name.
 DataType data_type_from_name(std::string_view name);
 
-bool is_floating(DataType dtype);  ///< f16, bf16, f32, f64
+/// The element type with a number of ONNX's TensorProto.DataType; undefined if there is none, or for strings and
+/// complex numbers.
+DataType data_type_from_code(std::int64_t code);
+
+bool is_floating(DataType dtype);  ///< f16, bf16, f32, f64 and the small floats
 bool is_integer(DataType dtype);   ///< signed or unsigned, not bool
 bool is_signed(DataType dtype);    ///< floats and signed integers
 
@@ -57,12 +64,25 @@ struct SymbolicDim {
     bool operator==(const SymbolicDim&) const = default;
 };
 
-/// Calls `f.template operator()<T>()` with the C++ type that stores `dtype`: float, double, Half, BFloat16, intN_t, uintN_t,
-/// bool. Throws std::logic_error for undefined.
+/// Calls `f.template operator()<T>()` with the C++ type that stores `dtype`: float, double, Half, BFloat16, intN_t,
+/// uintN_t, bool. Throws std::logic_error for undefined and for the small types, with which nothing computes.
 template <class F>
 decltype(auto) visit_dtype(DataType dtype, F&& f);
 
+/// The same, the small types (as Small<dtype>) included.
+template <class F>
+decltype(auto) visit_any_dtype(DataType dtype, F&& f);
+
 [[noreturn]] void fail_undefined_dtype();
+
+template <class T>
+inline constexpr bool is_small_type = false;
+template <DataType dtype>
+inline constexpr bool is_small_type<Small<dtype>> = true;
+template <DataType dtype>
+constexpr DataType small_type_of(Small<dtype>) {
+    return dtype;
+}
 
 template <class T>
 constexpr DataType data_type_of() {
@@ -79,6 +99,7 @@ constexpr DataType data_type_of() {
     else if constexpr (std::is_same_v<T, std::uint32_t>) return DataType::u32;
     else if constexpr (std::is_same_v<T, std::uint64_t>) return DataType::u64;
     else if constexpr (std::is_same_v<T, bool>) return DataType::boolean;
+    else if constexpr (is_small_type<T>) return small_type_of(T{});
     else static_assert(!sizeof(T*), "no DataType for this C++ type");
 }
 
@@ -98,9 +119,26 @@ decltype(auto) visit_dtype(DataType dtype, F&& f) {
         case DataType::u32: return f.template operator()<std::uint32_t>();
         case DataType::u64: return f.template operator()<std::uint64_t>();
         case DataType::boolean: return f.template operator()<bool>();
-        case DataType::undefined: break;
+        default: break;
     }
     fail_undefined_dtype();
+}
+
+template <class F>
+decltype(auto) visit_any_dtype(DataType dtype, F&& f) {
+    switch (dtype) {
+        case DataType::f8e4m3fn: return f.template operator()<Small<DataType::f8e4m3fn>>();
+        case DataType::f8e4m3fnuz: return f.template operator()<Small<DataType::f8e4m3fnuz>>();
+        case DataType::f8e5m2: return f.template operator()<Small<DataType::f8e5m2>>();
+        case DataType::f8e5m2fnuz: return f.template operator()<Small<DataType::f8e5m2fnuz>>();
+        case DataType::f8e8m0: return f.template operator()<Small<DataType::f8e8m0>>();
+        case DataType::f4e2m1: return f.template operator()<Small<DataType::f4e2m1>>();
+        case DataType::i4: return f.template operator()<Small<DataType::i4>>();
+        case DataType::u4: return f.template operator()<Small<DataType::u4>>();
+        case DataType::i2: return f.template operator()<Small<DataType::i2>>();
+        case DataType::u2: return f.template operator()<Small<DataType::u2>>();
+        default: return visit_dtype(dtype, std::forward<F>(f));
+    }
 }
 
 }  // namespace igata

@@ -49,7 +49,8 @@ Tensor filled(const Tensor& value, const Dims& dims) {
     if (value.count() != 1)
         throw std::invalid_argument(fmt::format("value must be one element, not {}", to_string(value.type())));
     Tensor result(value.dtype(), dims);
-    visit_dtype(value.dtype(), [&]<class T>() { std::ranges::fill(result.mutable_values<T>(), value.values<T>()[0]); });
+    visit_any_dtype(value.dtype(),
+                    [&]<class T>() { std::ranges::fill(result.mutable_values<T>(), value.values<T>()[0]); });
     return result;
 }
 

@@ -24,4 +24,7 @@ Tensor eval_elementwise(const Graph& graph, const Node& node, const std::vector<
 /// One loop; more only where the inputs outnumber what a loop can take.
 void lower_elementwise(LowerContext& context);
 
+/// x clamped to the finite numbers of a float of 8 or 4 bits, or to what an integer of up to 16 bits holds.
+ExprPtr clamped_to(DataType dtype, const ExprPtr& x);
+
 }  // namespace igata

@@ -85,16 +85,33 @@ ExprPtr clip(const Graph& graph, const Node& node) {
     return e;
 }
 
-ExprPtr converted(DataType from, DataType to) {
-    return from == to ? expr::operand(0) : expr::cast(to, expr::operand(0));
+/// To a power of two, of which the cast takes the one below: moved up to the next one, or if it is at least as near.
+ExprPtr to_power_of_two(const ExprPtr& x, const Node& node) {
+    const ExprPtr wide = expr::cast(DataType::f64, x);
+    const std::string mode = node.attrs.get_string("round_mode", "up");
+    if (mode == "up") return expr::make(ExprOp::mul, {wide, expr::constant(2 - 0x1p-23)});
+    if (mode == "nearest") return expr::make(ExprOp::mul, {wide, expr::constant(4.0 / 3 + 0x1p-28)});
+    if (mode == "down") return wide;
+    throw std::invalid_argument(fmt::format("round_mode must be up, down or nearest, got '{}'", mode));
+}
+
+/// The cast to a float of 8 bits overflows; to saturate is to clamp before it.
+ExprPtr converted(DataType from, DataType to, const Node& node) {
+    ExprPtr x = expr::operand(0);
+    if (from == to) return x;
+    if (!is_small(to) || !is_floating(to)) return expr::cast(to, x);
+    if (to == DataType::f8e8m0) x = to_power_of_two(x, node);
+    else if (from != DataType::f64) x = expr::cast(DataType::f32, x);
+    if (node.attrs.get_int("saturate", 1) != 0 && to != DataType::f4e2m1) x = clamped_to(to, x);
+    return expr::cast(to, x);
 }
 
 ExprPtr cast(const Graph& graph, const Node& node) {
-    return converted(input_type(graph, node, 0), data_type_of_onnx(node.attrs.get_int("to", 0), node));
+    return converted(input_type(graph, node, 0), data_type_of_onnx(node.attrs.get_int("to", 0), node), node);
 }
 
 ExprPtr cast_like(const Graph& graph, const Node& node) {
-    return converted(input_type(graph, node, 0), input_type(graph, node, 1));
+    return converted(input_type(graph, node, 0), input_type(graph, node, 1), node);
 }
 
 /// Opset 1 gave the type by name.
@@ -150,14 +167,16 @@ void register_elementwise_special(Registry& registry) {
     op.max_inputs = 3;
     op.attrs = {{"min", AttrKind::real}, {"max", AttrKind::real}};
     registry.add(op);
-    op = make_op("Cast", 1, 24, 1, cast);
+    op = make_op("Cast", 1, 25, 1, cast);
     op.attrs = {{"to", AttrKind::integer, true}, {"saturate", AttrKind::integer}, {"round_mode", AttrKind::string}};
     op.raise = raise_cast;
-    op.note = "no strings, 8-bit floats or 4-bit types";
+    op.takes_small_types = true;
+    op.note = "no strings";
     registry.add(op);
-    op = make_op("CastLike", 15, 24, 2, cast_like);
+    op = make_op("CastLike", 15, 25, 2, cast_like);
     op.attrs = {{"saturate", AttrKind::integer}, {"round_mode", AttrKind::string}};
-    op.note = "no strings, 8-bit floats or 4-bit types";
+    op.takes_small_types = true;
+    op.note = "no strings";
     registry.add(op);
     registry.add(variadic_op("Max", chained(ExprOp::max)));
     registry.add(variadic_op("Min", chained(ExprOp::min)));

@@ -12,6 +12,7 @@ namespace {
 OpDef expand_op() {
     OpDef op;
     op.name = "Expand";
+    op.takes_small_types = true;
     op.since = 8;
     op.newest = 13;
     op.min_inputs = op.max_inputs = 2;
@@ -66,6 +67,7 @@ void raise_tile(Graph& graph, NodeIt node) {
 OpDef tile_op() {
     OpDef op;
     op.name = "Tile";
+    op.takes_small_types = true;
     op.newest = 13;
     op.min_inputs = op.max_inputs = 2;
     op.raise = raise_tile;

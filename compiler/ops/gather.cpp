@@ -249,7 +249,10 @@ OpDef one_hot_op() {
 }  // namespace
 
 void register_gather(Registry& registry) {
-    for (OpDef op : {gather_op(), gather_elements_op(), gather_nd_op(), one_hot_op()}) registry.add(std::move(op));
+    for (OpDef op : {gather_op(), gather_elements_op(), gather_nd_op(), one_hot_op()}) {
+        op.takes_small_types = op.name != "OneHot";
+        registry.add(std::move(op));
+    }
 }
 
 }  // namespace igata

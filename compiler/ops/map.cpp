@@ -129,6 +129,7 @@ void register_map(Registry& registry) {
     OpDef map;
     map.name = "Map";
     map.is_internal = true;
+    map.takes_small_types = true;
     map.max_inputs = -1;
     map.min_inputs = 0;
     map.expression = [](const Graph&, const Node& node) { return node.epilogue; };

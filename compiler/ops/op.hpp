@@ -246,6 +246,10 @@ struct OpDef {
     bool takes_epilogue = false;
     /// Running it twice may give two results (random numbers): never folded, never merged with its like.
     bool is_random = false;
+    /// Its inputs may be of the small types (float8, int4, ...): it moves or converts elements and computes with none.
+    bool takes_small_types = false;
+    /// A constant result is left until fuse_quantized has seen the operator with its constant inputs.
+    bool folds_late = false;
     /// Never in a model: made by `raise` or a pass, with version 0.
     bool is_internal = false;
     std::vector<Rule> rules;

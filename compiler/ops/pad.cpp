@@ -160,6 +160,7 @@ void raise_pad(Graph& graph, NodeIt node) {
 void register_pad(Registry& registry) {
     OpDef op;
     op.name = "Pad";
+    op.takes_small_types = true;
     op.newest = 21;
     op.min_inputs = 2;
     op.max_inputs = 4;

@@ -71,6 +71,9 @@ void check_node(const OpDef& op, const InferContext& context) {
                                                    : static_cast<std::size_t>(op.min_inputs);
     for (std::size_t i = 0; i < needed; ++i)
         if (!context.has_input(i)) context.fail(fmt::format("input {} is missing", i));
+    for (std::size_t i = 0; i < context.input_count() && !op.takes_small_types; ++i)
+        if (context.has_input(i) && is_small(context.dtype(i)))
+            context.unsupported(fmt::format("{} is not computed with", name_of(context.dtype(i))));
     for (const AttrDef& def : op.attrs) {
         const auto found = context.attrs().find(def.name);
         if (found == context.attrs().end()) {

@@ -218,9 +218,11 @@ OpDef dropout_op() {
 }  // namespace
 
 void register_shape(Registry& registry) {
-    for (OpDef op :
-         {shape_op(), size_op(), reshape_op(), flatten_op(), squeeze_op(), unsqueeze_op(), identity_op(), dropout_op()})
+    for (OpDef op : {shape_op(), size_op(), reshape_op(), flatten_op(), squeeze_op(), unsqueeze_op(), identity_op(),
+                     dropout_op()}) {
+        op.takes_small_types = true;
         registry.add(std::move(op));
+    }
 }
 
 }  // namespace igata

@@ -209,7 +209,10 @@ OpDef concat_op() {
 }  // namespace
 
 void register_slicing(Registry& registry) {
-    for (OpDef op : {slice_op(), split_op(), concat_op()}) registry.add(std::move(op));
+    for (OpDef op : {slice_op(), split_op(), concat_op()}) {
+        op.takes_small_types = true;
+        registry.add(std::move(op));
+    }
 }
 
 }  // namespace igata

@@ -27,6 +27,7 @@ namespace {
 OpDef transpose_op() {
     OpDef op;
     op.name = "Transpose";
+    op.takes_small_types = true;
     op.newest = 21;
     op.attrs = {{"perm", AttrKind::integers}};
     op.infer = [](InferContext& c) {
@@ -79,6 +80,7 @@ BlockMove move_blocks(const View& source, const Node& node) {
 OpDef block_op(std::string name) {
     OpDef op;
     op.name = std::move(name);
+    op.takes_small_types = true;
     op.newest = 28;
     op.attrs = {{"blocksize", AttrKind::integer, true}, {"mode", AttrKind::string}};
     op.infer = [](InferContext& c) {

@@ -23,7 +23,9 @@ namespace {
 using Order = std::vector<int>;
 
 bool wants_channels_last(const Node& node) {
-    static constexpr std::array<std::string_view, 11> ops{"Conv",
+    static constexpr std::array<std::string_view, 13> ops{"Conv",
+                                                          "ConvInteger",
+                                                          "QLinearConv",
                                                           "ConvTranspose",
                                                           "MaxPool",
                                                           "AveragePool",
@@ -39,9 +41,22 @@ bool wants_channels_last(const Node& node) {
 
 /// Operators whose result may lie in any order, best in that of their input.
 bool keeps_order(const Node& node) {
-    static constexpr std::array<std::string_view, 14> ops{
-        "Pad",    "Concat", "Slice",      "Split",     "Expand",    "Tile",      "Upsample",
-        "Resize", "CumSum", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "LayerNormalization"};
+    static constexpr std::array<std::string_view, 16> ops{"Pad",
+                                                          "Concat",
+                                                          "Slice",
+                                                          "Split",
+                                                          "Expand",
+                                                          "Tile",
+                                                          "Upsample",
+                                                          "Resize",
+                                                          "CumSum",
+                                                          "ReduceMean",
+                                                          "ReduceSum",
+                                                          "ReduceMax",
+                                                          "ReduceMin",
+                                                          "LayerNormalization",
+                                                          "QuantizeLinear",
+                                                          "DequantizeLinear"};
     if (node.is_map() || std::find(ops.begin(), ops.end(), node.op) != ops.end()) return true;
     const OpDef* op = Registry::instance().find(node.op);
     return op != nullptr && op->expression != nullptr;

@@ -69,12 +69,14 @@ private:
         const Axis first = axis(node.inputs.at(0));
         for (std::size_t i = 1; i < node.own_input_count() && !is_one_of(node, {"Concat", "MatMul"}); ++i)
             if (axis(node.inputs[i])) throw Mixes{};  // weights, indices, ... that come with the batch
-        if (is_one_of(node, {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool",
-                             "GlobalMaxPool", "GlobalLpPool", "LRN", "BatchNormalization", "InstanceNormalization",
-                             "GroupNormalization"}))
+        if (is_one_of(node, {"Conv", "ConvInteger", "QLinearConv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool",
+                             "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "LRN", "BatchNormalization",
+                             "InstanceNormalization", "GroupNormalization"}))
             return first == 0 ? first : throw Mixes{};
         if (node.op == "MatMul") return matmul_axis(node, out);
         if (node.op == "Gemm") return first == 0 && node.attrs.get_int("transA", 0) == 0 ? first : throw Mixes{};
+        if (is_one_of(node, {"QuantizeLinear", "DequantizeLinear"})) return quantized_axis(node, *first);
+        if (is_one_of(node, {"MatMulInteger", "QLinearMatMul"})) return quantized_product_axis(node, *first);
         if (node.op == "Transpose") return transposed_axis(node, *first);
         if (op_of(node).is_reshape) return reshaped_axis(node, out, *first);
         if (node.op == "Concat") return concatenated_axis(node, out);
@@ -85,6 +87,23 @@ private:
                        "Expand", "LayerNormalization", "DepthToSpace", "SpaceToDepth", "Resize", "Upsample"}))
             return kept_axis(node, out, *first);
         throw Mixes{};
+    }
+
+    /// One scale for all, or for each position along another axis.
+    Axis quantized_axis(const Node& node, std::int64_t first) const {
+        const Dims& scale = dims(node.inputs.at(1));
+        const std::int64_t along = normalize_axis(node.attrs.get_int("axis", 1), dims(node.inputs[0]).size() + 1);
+        return scale.size() <= 1 && (element_count(scale) == 1 || along != first) ? first : throw Mixes{};
+    }
+
+    /// A batch of rows by one matrix, whose zero points and scales are not of rows.
+    Axis quantized_product_axis(const Node& node, std::int64_t first) const {
+        bool fits = first < rank(node.inputs.at(0)) - 1;
+        for (std::size_t i = 1; i < node.inputs.size(); ++i)
+            if (node.inputs[i] != no_value) fits = fits && rank(node.inputs[i]) <= 2;
+        const ValueId row_zero = node.input(2);
+        if (row_zero != no_value) fits = fits && element_count(dims(row_zero)) == 1;
+        return fits && element_count(dims(node.inputs[1])) > 0 ? first : throw Mixes{};
     }
 
     /// Inputs from `begin` on, broadcast to `out`: all that have a batch have it at one place, and the others nothing

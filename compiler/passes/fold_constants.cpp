@@ -4,6 +4,7 @@
 //     y = Conv(x, w)                                    w constant
 //
 // Random operators stay, and so do nodes whose result would bloat the model: much larger than their inputs together.
+// DequantizeLinear stays until fuse_quantized has seen it.
 #include "compiler/passes/fold.hpp"
 
 #include <algorithm>

@@ -44,6 +44,9 @@ void bind_dims(Graph& graph, const Bindings& bindings, Remarks& remarks);
 void infer_types(Graph& graph, Remarks& remarks);
 /// Nodes whose inputs are all constants are evaluated and removed.
 void fold_constants(Graph& graph, Remarks& remarks);
+/// Float layers between DequantizeLinear and QuantizeLinear become layers of integers; what is left of the two is folded or
+/// becomes Maps.
+void fuse_quantized(Graph& graph, Remarks& remarks, Budget budget = {});
 /// Applies the operators' rewrite rules, and removes dead nodes, until nothing changes.
 void simplify(Graph& graph, Remarks& remarks, Budget budget = {});
 /// Elementwise nodes become Maps, and chains of Maps of one shape become one Map.

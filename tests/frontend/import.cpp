@@ -260,8 +260,8 @@ TEST_CASE("what Igata has no types for is named") {
     sparse.mutable_graph()->add_sparse_initializer()->mutable_values()->set_name("w");
     CHECK(message(sparse) == "3: sparse initializer 'w' is not supported");
     onnx::ModelProto tiny = relu_model();
-    add_value(*tiny.mutable_graph()->add_input(), "f", {"2"}, 17);
-    CHECK(message(tiny) == "3: input 'f': element type number 17 is not supported");
+    add_value(*tiny.mutable_graph()->add_input(), "f", {"2"}, 27);
+    CHECK(message(tiny) == "3: input 'f': element type number 27 is not supported");
 }
 
 TEST_CASE("external data is read from the model's folder and from nowhere else") {

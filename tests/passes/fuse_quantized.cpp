@@ -1,0 +1,144 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "compiler/passes/passes.hpp"
+#include "tests/ops/evaluate.hpp"
+
+using namespace igata;
+
+namespace {
+
+std::vector<std::string> operators(const Graph& graph) {
+    std::vector<std::string> ops;
+    for (const Node& node : graph.nodes) ops.push_back(node.op);
+    return ops;
+}
+
+/// The graph's operators after the pass. Its results differ from the definition's by `most`, in units of the result.
+std::vector<std::string> fused(const std::string& text, double most) {
+    const Graph reference = typed_graph(text);
+    const std::vector<Tensor> inputs = ramps(reference);
+    Graph graph = clone(reference);
+    Remarks remarks;
+    fuse_quantized(graph, remarks);
+    verify(graph);
+    const Tensor expected = evaluate(reference, inputs).at(0);
+    const Tensor actual = run_plan(graph, inputs).at(0);
+    REQUIRE(actual.type() == expected.type());
+    const auto a = actual.to_f64();
+    const auto b = expected.to_f64();
+    for (std::size_t i = 0; i < a.size(); ++i) CHECK(std::abs(a[i] - b[i]) <= most);
+    return operators(graph);
+}
+
+bool has(const std::vector<std::string>& ops, const char* op) { return std::count(ops.begin(), ops.end(), op) > 0; }
+
+/// A float layer on x, u8[1,2,4,4], and weights i8[3,2,3,3], with what stands after it.
+std::string convolution(const std::string& after) {
+    return R"(graph (r: f32[1,2,4,4]) -> (y) {
+          xs = constant f32[] {0.02}
+          xz = constant u8[] {128}
+          w = constant i8[3,2,1,1] {127,-128,5,-7,64,3}
+          ws = constant f32[3] {0.01,0.02,0.5}
+          b = constant i32[3] {100,-200,5}
+          bs = constant f32[3] {0.0002,0.0004,0.01}
+          x = QuantizeLinear(r, xs, xz)
+          dx = DequantizeLinear(x, xs, xz)
+          dw = DequantizeLinear(w, ws) {axis=0}
+          db = DequantizeLinear(b, bs) {axis=0}
+          ys = constant f32[] {0.03}
+          yz = constant u8[] {100}
+    )" + after +
+           "}";
+}
+
+}  // namespace
+
+TEST_CASE("fuse_quantized: a convolution between integers is one of integers") {
+    const auto ops = fused(convolution(R"(c = Conv(dx, dw, db)
+          y = QuantizeLinear(c, ys, yz)
+    )"),
+                           1);
+    CHECK(has(ops, "QLinearConv"));
+    CHECK(!has(ops, "DequantizeLinear"));
+}
+
+TEST_CASE("fuse_quantized: an activation becomes bounds of integers") {
+    const auto ops = fused(convolution(R"(c = Conv(dx, dw, db)
+          r6 = Relu(c)
+          y = QuantizeLinear(r6, ys, yz)
+    )"),
+                           1);
+    CHECK(has(ops, "QLinearConv"));
+    CHECK(has(ops, "Clip"));
+}
+
+TEST_CASE("fuse_quantized: a result in f32 is made of integer sums") {
+    const auto ops = fused(convolution("y = Conv(dx, dw, db)\n"), 1e-4);
+    CHECK(has(ops, "ConvInteger"));
+    CHECK(!has(ops, "Conv"));
+}
+
+TEST_CASE("fuse_quantized: not where the sum has two readers, or the scales lie along another axis") {
+    CHECK(!has(fused(convolution(R"(c = Conv(dx, dw, db)
+          q = QuantizeLinear(c, ys, yz)
+          d = DequantizeLinear(q, ys, yz)
+          y = Add(c, d)
+    )"),
+                     0.05),
+               "QLinearConv"));
+    CHECK(has(fused(R"(graph (r: f32[2,3]) -> (y) {
+          s = constant f32[] {0.02}
+          w = constant i8[3,2] {1,-2,3,-4,5,-6}
+          ws = constant f32[3] {0.1,0.2,0.3}
+          q = QuantizeLinear(r, s)
+          dq = DequantizeLinear(q, s)
+          dw = DequantizeLinear(w, ws) {axis=0}
+          y = MatMul(dq, dw)
+        })",
+                    1e-4),
+              "MatMul"));
+}
+
+TEST_CASE("fuse_quantized: matrix products with and without a bias") {
+    const std::string product = R"(graph (r: f32[2,3]) -> (y) {
+          s = constant f32[] {0.02}
+          w = constant i8[2,3] {1,-2,3,-4,5,-6}
+          ws = constant f32[2] {0.1,0.2}
+          b = constant i32[2] {10,-20}
+          bs = constant f32[2] {0.002,0.004}
+          z = constant u8[] {7}
+          q = QuantizeLinear(r, s, z)
+          dq = DequantizeLinear(q, s, z)
+          dw = DequantizeLinear(w, ws) {axis=0}
+          db = DequantizeLinear(b, bs) {axis=0}
+          g = Gemm(dq, dw, db) {transB=1}
+          y = QuantizeLinear(g, s, z)
+        })";
+    CHECK(has(fused(product, 1), "QLinearConv"));
+    const std::string plain = R"(graph (r: f32[2,3]) -> (y) {
+          s = constant f32[] {0.02}
+          w = constant i8[3,2] {1,-2,3,-4,5,-6}
+          ws = constant f32[2] {0.1,0.2}
+          q = QuantizeLinear(r, s)
+          dq = DequantizeLinear(q, s)
+          dw = DequantizeLinear(w, ws) {axis=1}
+          m = MatMul(dq, dw)
+          y = QuantizeLinear(m, s)
+        })";
+    CHECK(has(fused(plain, 1), "QLinearMatMul"));
+}
+
+TEST_CASE("fuse_quantized: what moves elements between equal scales goes without them") {
+    const auto ops = fused(R"(graph (r: f32[1,2,4,4]) -> (y) {
+          s = constant f32[] {0.02}
+          z = constant u8[] {128}
+          q = QuantizeLinear(r, s, z)
+          d = DequantizeLinear(q, s, z)
+          p = MaxPool(d) {kernel_shape=[2,2]}
+          y = QuantizeLinear(p, s, z)
+        })",
+                           0);
+    CHECK(ops == std::vector<std::string>{"Map", "MaxPool"});
+}
