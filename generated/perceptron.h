@@ -28,10 +28,13 @@ typedef enum igata_status {
     IGATA_FAILED = 4         /* oneDNN refused; the message says at which step */
 } igata_status;
 
-/* Element types. Booleans are bytes of 0 or 1; f16 and bf16 are passed as their bits. */
+/* Element types. Booleans are bytes of 0 or 1; f16, bf16 and the floats of 8 and 4 bits are passed as their bits. Types of
+   fewer than 8 bits take a byte an element. */
 typedef enum igata_dtype {
     IGATA_F32 = 1, IGATA_F64, IGATA_F16, IGATA_BF16, IGATA_I8, IGATA_I16, IGATA_I32, IGATA_I64,
-    IGATA_U8, IGATA_U16, IGATA_U32, IGATA_U64, IGATA_BOOL
+    IGATA_U8, IGATA_U16, IGATA_U32, IGATA_U64, IGATA_BOOL,
+    IGATA_F8E4M3FN, IGATA_F8E4M3FNUZ, IGATA_F8E5M2, IGATA_F8E5M2FNUZ, IGATA_F8E8M0, IGATA_F4E2M1,
+    IGATA_I4, IGATA_U4, IGATA_I2, IGATA_U2
 } igata_dtype;
 
 /* One input or output: a dense row-major tensor. */
