@@ -47,7 +47,6 @@ constexpr StepSpec steps[] = {
 constexpr ProgramSpec programs[] = {
     {steps, 2, 0, 1152},
 };
-using ProgramKinds = Kinds<kinds_of(steps, 2)>;
 
 // The interface -----------------------------------------------------------------------------------------------------
 
@@ -74,8 +73,7 @@ constexpr igata_predictor_info plans[1] = {
 
 struct perceptron_model {
     explicit perceptron_model(const igata_options& options)
-        : weights(options), programs(igata::runtime::model::programs, 1, weights.data(), igata::runtime::threads_of(options),
-                                     igata::runtime::model::ProgramKinds()) {}
+        : weights(options), programs(igata::runtime::model::programs, 1, weights.data(), igata::runtime::threads_of(options)) {}
 
     igata::runtime::model::Weights weights;
     igata::runtime::Programs programs;

@@ -157,7 +157,6 @@ constexpr StepSpec steps[] = {
 constexpr ProgramSpec programs[] = {
     {steps, 5, 1984, 0},
 };
-using ProgramKinds = Kinds<kinds_of(steps, 5)>;
 
 // The interface -----------------------------------------------------------------------------------------------------
 
@@ -191,8 +190,7 @@ constexpr igata_predictor_info plans[1] = {
 
 struct statistics_model {
     explicit statistics_model(const igata_options& options)
-        : weights(options), programs(igata::runtime::model::programs, 1, weights.data(), igata::runtime::threads_of(options),
-                                     igata::runtime::model::ProgramKinds()) {}
+        : weights(options), programs(igata::runtime::model::programs, 1, weights.data(), igata::runtime::threads_of(options)) {}
 
     igata::runtime::model::Weights weights;
     igata::runtime::Programs programs;

@@ -141,7 +141,6 @@ constexpr StepSpec steps[] = {
 constexpr ProgramSpec programs[] = {
     {steps, 7, 20480, 2240},
 };
-using ProgramKinds = Kinds<kinds_of(steps, 7)>;
 
 // The interface -----------------------------------------------------------------------------------------------------
 
@@ -171,8 +170,7 @@ constexpr igata_predictor_info plans[1] = {
 
 struct tiny_classifier_model {
     explicit tiny_classifier_model(const igata_options& options)
-        : weights(options), programs(igata::runtime::model::programs, 1, weights.data(), igata::runtime::threads_of(options),
-                                     igata::runtime::model::ProgramKinds()) {}
+        : weights(options), programs(igata::runtime::model::programs, 1, weights.data(), igata::runtime::threads_of(options)) {}
 
     igata::runtime::model::Weights weights;
     igata::runtime::Programs programs;

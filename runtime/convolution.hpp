@@ -4,10 +4,13 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include <memory>
+#include <stdexcept>
+#include <utility>
 
 #include "runtime/convolution_mean.hpp"
 #include "runtime/depthwise.hpp"
 #include "runtime/epilogue.hpp"
+#include "runtime/needs.hpp"
 #include "runtime/onednn.hpp"
 #include "runtime/operation.hpp"
 #include "runtime/pointwise.hpp"
@@ -75,29 +78,70 @@ inline std::unique_ptr<Operation> make_onednn_convolution(const Builder& builder
     });
 }
 
-/// An implementation and which optional operands it deals with itself; passes before and after it do the rest. Throws
-/// dnnl::error or std::runtime_error if there is no implementation.
-inline std::unique_ptr<Operation> make_operation(const Builder& builder, const ConvolutionSpec& spec) {
+/// What runs the convolution after passes for those optional operands that it does not deal with itself.
+struct ConvolutionChoice {
+    ConvolutionKernel kernel = ConvolutionKernel::onednn;
+    bool takes_scale = false;
+    bool takes_mean = false;
+    ConvolutionSpec spec = {};  ///< what is left for the kernel
+};
+
+inline ConvolutionChoice choose_kernel(const Builder& builder, const ConvolutionSpec& spec) {
+    ConvolutionChoice choice;
     const bool depthwise = DepthwiseConvolution::fits(builder, spec);
     const bool pointwise = !depthwise && PointwiseConvolution::fits(builder, spec) && PointwiseConvolution::pays(spec);
-    const bool takes_scale = pointwise;
-    const bool takes_mean = depthwise && DepthwiseConvolution::eltwise_count(spec.epilogue) == spec.epilogue.count;
-    ConvolutionSpec rest = spec;
-    if (spec.scale.is_present() && !takes_scale) {
-        rest.scale = {};
-        rest.src = packed_like(spec.src);
-        return std::make_unique<ScaledSource>(spec, make_operation(builder, rest));
+    choice.takes_scale = pointwise;
+    choice.takes_mean = depthwise && DepthwiseConvolution::eltwise_count(spec.epilogue) == spec.epilogue.count;
+    choice.spec = spec;
+    if (spec.scale.is_present() && !choice.takes_scale) {
+        choice.spec.scale = {};
+        choice.spec.src = packed_like(spec.src);
     }
-    if (spec.mean.is_present() && !takes_mean) {
-        rest.mean = {};
-        return std::make_unique<ConvolutionMean>(spec, make_operation(builder, rest));
+    if (!choice.takes_mean) choice.spec.mean = {};
+    const bool winograd = WinogradConvolution<4>::fits(builder, choice.spec);  // then 2x2 does, too
+    if (depthwise) choice.kernel = DepthwiseStrip::kernel(image_shape(spec, spec.dst));
+    else if (pointwise) choice.kernel = ConvolutionKernel::pointwise;
+    else if (winograd && WinogradConvolution<4>::pays(choice.spec)) choice.kernel = ConvolutionKernel::winograd4;
+    else if (winograd && WinogradConvolution<2>::pays(choice.spec)) choice.kernel = ConvolutionKernel::winograd2;
+    return choice;
+}
+
+inline std::unique_ptr<Operation> make_chosen(const Builder& builder, const ConvolutionChoice& choice) {
+    using Kernel = ConvolutionKernel;
+    switch (choice.kernel) {
+        case Kernel::pointwise:
+            if constexpr (needs.has(Kernel::pointwise)) return make_tiled<PointwiseConvolution>(builder, choice.spec);
+            break;
+        case Kernel::winograd2:
+            if constexpr (needs.has(Kernel::winograd2))
+                return make_tiled<WinogradConvolution<2>>(builder, choice.spec);
+            break;
+        case Kernel::winograd4:
+            if constexpr (needs.has(Kernel::winograd4))
+                return make_tiled<WinogradConvolution<4>>(builder, choice.spec);
+            break;
+        case Kernel::depthwise_3x3:
+        case Kernel::depthwise_3x3_stride2:
+        case Kernel::depthwise_5x5:
+        case Kernel::depthwise_5x5_stride2:
+        case Kernel::depthwise:
+            if constexpr (DepthwiseStrip::is_needed()) return make_depthwise(builder, choice.spec);
+            break;
+        case Kernel::onednn:
+        case Kernel::strips: return make_onednn_convolution(builder, choice.spec);
     }
-    if (depthwise) return make_depthwise(builder, spec);
-    if (pointwise) return make_tiled<PointwiseConvolution>(builder, spec);
-    const bool winograd = WinogradConvolution<4>::fits(builder, spec);  // then 2x2 does, too
-    if (winograd && WinogradConvolution<4>::pays(spec)) return make_tiled<WinogradConvolution<4>>(builder, spec);
-    if (winograd && WinogradConvolution<2>::pays(spec)) return make_tiled<WinogradConvolution<2>>(builder, spec);
-    return make_onednn_convolution(builder, spec);
+    throw std::logic_error("a convolution that the program was not made for");
+}
+
+/// Throws dnnl::error or std::runtime_error if there is no implementation.
+inline std::unique_ptr<Operation> make_operation(const Builder& builder, const ConvolutionSpec& spec) {
+    const ConvolutionChoice choice = choose_kernel(builder, spec);
+    std::unique_ptr<Operation> operation = make_chosen(builder, choice);
+    if (spec.mean.is_present() && !choice.takes_mean)
+        operation = std::make_unique<ConvolutionMean>(spec, std::move(operation));
+    if (spec.scale.is_present() && !choice.takes_scale)
+        operation = std::make_unique<ScaledSource>(spec, std::move(operation));
+    return operation;
 }
 
 }  // namespace igata::runtime

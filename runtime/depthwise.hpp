@@ -45,10 +45,7 @@ public:
 
     /// Channels last, one filter a channel, constant weights.
     static bool fits(const Builder& builder, const ConvolutionSpec& spec) {
-        const bool constant = builder.constant(1) != nullptr && (spec.bias.rank == 0 || builder.constant(2) != nullptr);
-        const bool f32 =
-            spec.src.dtype == DataType::f32 && spec.dst.dtype == DataType::f32 && spec.weights.dtype == DataType::f32;
-        return constant && f32 && spec.spatial <= 2 && spec.groups == spec.src.dims[1] &&
+        return builder.is_packable(spec) && spec.spatial <= 2 && spec.groups == spec.src.dims[1] &&
                spec.groups == spec.dst.dims[1] && spec.groups > 1 && spec.src.strides[1] == 1 &&
                spec.dst.strides[1] == 1;
     }

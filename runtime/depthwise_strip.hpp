@@ -8,6 +8,8 @@
 #include "runtime/eltwise.hpp"
 #include "runtime/image_shape.hpp"
 #include "runtime/isa.hpp"
+#include "runtime/needs.hpp"
+#include "runtime/specs.hpp"
 
 namespace igata::runtime {
 
@@ -99,7 +101,7 @@ struct DepthwiseStrip {
         if (part.sums == nullptr) return;
         for (int v = 0; v < vectors; ++v) {
             float* total = part.sums + c + v * lanes;
-            if (known == 0) {
+            if (lanes == 1 || known == 0) {
                 *reinterpret_cast<Unaligned*>(total) += sums[v];
             } else {
                 for (std::int64_t i = known; i < lanes; ++i) total[i] += sums[v][i];
@@ -117,7 +119,7 @@ struct DepthwiseStrip {
         finish<lanes, pixels, vectors>(s, part, values, columns.first, pixels, c, known);
     }
 
-    static constexpr std::int64_t most_channels = 512;  ///< of a part that runs in square tiles
+    static constexpr std::int64_t most_channels = 512;  ///< of a part
 
     /// `pixels` neighbouring results of a row, one vector of channels from c. x: where the source pixels of each row of
     /// taps are, each of which is loaded once.
@@ -192,31 +194,25 @@ struct DepthwiseStrip {
         for (; x < s.dst_w; x += 4) square_tiles<lanes, taps, stride, 4>(s, part, x);
     }
 
-    template <int lanes, int pixels>
+    template <int lanes, int pixels, int vectors>
     [[gnu::always_inline]] static void all_channels(const ImageShape& s, const DepthwisePart& part, const Row* rows,
                                                     const Columns& columns) {
-        constexpr int vectors = pixels == 1 ? 4 : 1;
-        std::int64_t c = part.channel_begin;
-        for (; c + vectors * lanes <= part.channel_end; c += vectors * lanes)
-            tiles<lanes, pixels, vectors>(s, part, rows, columns, c, 0);
-        if constexpr (vectors > 1)
-            for (; c + lanes <= part.channel_end; c += lanes) tiles<lanes, pixels, 1>(s, part, rows, columns, c, 0);
-        if (c < part.channel_end) {
-            const std::int64_t last = part.channel_end - lanes;
-            tiles<lanes, pixels, 1>(s, part, rows, columns, last, c - last);
+        std::int64_t begin = part.channel_begin;
+        if constexpr (vectors > 1) {
+#pragma GCC unroll 1
+            for (; begin + vectors * lanes <= part.channel_end; begin += vectors * lanes)
+                tiles<lanes, pixels, vectors>(s, part, rows, columns, begin, 0);
+        }
+#pragma GCC unroll 1
+        for (; begin < part.channel_end; begin += lanes) {
+            const std::int64_t c = std::min(begin, part.channel_end - lanes);
+            tiles<lanes, pixels, 1>(s, part, rows, columns, c, begin - c);
         }
     }
 
-    template <int lanes, int widest>
-    [[gnu::always_inline]] static void any_width(const ImageShape& s, const DepthwisePart& part, const Row* rows,
-                                                 const Columns& columns, std::int64_t width) {
-        if constexpr (widest > 1)
-            if (width < widest) return any_width<lanes, widest - 1>(s, part, rows, columns, width);
-        all_channels<lanes, widest>(s, part, rows, columns);
-    }
-
-    /// Columns at an edge one by one, with the taps that are inside; the rest in tiles of nearly equal width.
-    template <int lanes, int widest>
+    /// Columns at an edge one by one, with the taps that are inside; the rest `wide` at a time. Of single columns
+    /// `vectors` at a time.
+    template <int lanes, int wide, int vectors>
     [[gnu::always_inline]] static void strip(const ImageShape& s, const DepthwisePart& part, const Row* rows) {
         const std::int64_t reach = (s.kernel_w - 1) * s.dilation_w - s.pad_left;  // of the last tap of column 0
         const std::int64_t left = std::min(s.dst_w, (s.pad_left + s.stride_w - 1) / s.stride_w);
@@ -231,25 +227,19 @@ struct DepthwiseStrip {
             while (at_edge && columns.tap_end > columns.tap_begin &&
                    column + (columns.tap_end - 1) * s.dilation_w >= s.src_w)
                 --columns.tap_end;
-            const std::int64_t tiles_left = (right - x + widest - 1) / widest;
-            const std::int64_t width = at_edge ? 1 : (right - x + tiles_left - 1) / tiles_left;
-            any_width<lanes, widest>(s, part, rows, columns, width);
-            x += width;
+            if (wide > 1 && !at_edge && x + wide <= right) {
+                all_channels<lanes, wide, 1>(s, part, rows, columns);
+                x += wide;
+            } else {
+                all_channels<lanes, 1, vectors>(s, part, rows, columns);
+                ++x;
+            }
         }
     }
 
+    /// Any kernel, and any number of channels.
     template <int lanes>
-    [[gnu::always_inline]] static void run(const ImageShape& s, const DepthwisePart& part) {
-        const std::int64_t channels = part.channel_end - part.channel_begin;
-        if (part.sums != nullptr) std::fill(part.sums + part.channel_begin, part.sums + part.channel_end, 0.0F);
-        if constexpr (lanes >= 8) {
-            const bool square = s.kernel_h == s.kernel_w && s.stride_h == s.stride_w && s.dilation_h == 1 &&
-                                s.dilation_w == 1 && channels >= lanes && channels <= most_channels;
-            if (square && s.kernel_w == 3 && s.stride_w == 1) return square_strip<lanes, 3, 1>(s, part);
-            if (square && s.kernel_w == 3 && s.stride_w == 2) return square_strip<lanes, 3, 2>(s, part);
-            if (square && s.kernel_w == 5 && s.stride_w == 1) return square_strip<lanes, 5, 1>(s, part);
-            if (square && s.kernel_w == 5 && s.stride_w == 2) return square_strip<lanes, 5, 2>(s, part);
-        }
+    [[gnu::always_inline]] static void any_strip(const ImageShape& s, const DepthwisePart& part) {
         Row rows[most_rows];
         for (std::int64_t r = 0; r < part.row_end - part.row_begin; ++r) {
             const std::int64_t top = (part.row_begin + r) * s.stride_h - s.pad_top;
@@ -260,9 +250,46 @@ struct DepthwiseStrip {
             rows[r] = {part.src + (top + begin * s.dilation_h) * s.src_row,
                        part.weights + begin * s.kernel_w * s.dst_channels, end - begin};
         }
-        if (channels >= lanes) strip<lanes, 4>(s, part, rows);
-        else if (channels >= 4) strip<4, 2>(s, part, rows);
-        else strip<1, 1>(s, part, rows);
+        const std::int64_t channels = part.channel_end - part.channel_begin;
+        if (channels >= lanes) strip<lanes, 4, 4>(s, part, rows);
+        else if (lanes > 4 && channels >= 4) strip<4, 1, 1>(s, part, rows);
+        else strip<1, 1, 1>(s, part, rows);
+    }
+
+    /// Square kernels of the usual sizes have code of their own, for vectors that a part has enough channels for.
+    static ConvolutionKernel kernel(const ImageShape& s) {
+        const bool square = s.kernel_h == s.kernel_w && s.stride_h == s.stride_w && s.dilation_h == 1 &&
+                            s.dilation_w == 1 && s.dst_channels >= 16;
+        if (square && s.kernel_w == 3 && s.stride_w == 1) return ConvolutionKernel::depthwise_3x3;
+        if (square && s.kernel_w == 3 && s.stride_w == 2) return ConvolutionKernel::depthwise_3x3_stride2;
+        if (square && s.kernel_w == 5 && s.stride_w == 1) return ConvolutionKernel::depthwise_5x5;
+        if (square && s.kernel_w == 5 && s.stride_w == 2) return ConvolutionKernel::depthwise_5x5_stride2;
+        return ConvolutionKernel::depthwise;
+    }
+
+    static constexpr bool is_needed() {
+        using Kernel = ConvolutionKernel;
+        return needs.has(Kernel::depthwise_3x3) || needs.has(Kernel::depthwise_3x3_stride2) ||
+               needs.has(Kernel::depthwise_5x5) || needs.has(Kernel::depthwise_5x5_stride2) ||
+               needs.has(Kernel::depthwise);
+    }
+
+    template <int lanes>
+    [[gnu::always_inline]] static void run(const ImageShape& s, const DepthwisePart& part) {
+        using Kernel = ConvolutionKernel;
+        if (part.sums != nullptr) std::fill(part.sums + part.channel_begin, part.sums + part.channel_end, 0.0F);
+        if constexpr (lanes >= 8) {
+            const Kernel own = kernel(s);
+            if constexpr (needs.has(Kernel::depthwise_3x3))
+                if (own == Kernel::depthwise_3x3) return square_strip<lanes, 3, 1>(s, part);
+            if constexpr (needs.has(Kernel::depthwise_3x3_stride2))
+                if (own == Kernel::depthwise_3x3_stride2) return square_strip<lanes, 3, 2>(s, part);
+            if constexpr (needs.has(Kernel::depthwise_5x5))
+                if (own == Kernel::depthwise_5x5) return square_strip<lanes, 5, 1>(s, part);
+            if constexpr (needs.has(Kernel::depthwise_5x5_stride2))
+                if (own == Kernel::depthwise_5x5_stride2) return square_strip<lanes, 5, 2>(s, part);
+        }
+        if constexpr (lanes < 8 || needs.has(Kernel::depthwise)) any_strip<lanes>(s, part);
     }
 };
 

@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <cstring>
+#include <stdexcept>
 
 #include "runtime/isa.hpp"
+#include "runtime/needs.hpp"
 #include "runtime/specs.hpp"
 
 namespace igata::runtime {
@@ -265,10 +267,18 @@ struct EltwiseBody {
 };
 
 /// The pass for one algorithm at one instruction set.
+template <Eltwise kind>
+EltwiseFunction eltwise_function(Isa isa = detect_isa()) {
+    return Versions<EltwiseBody<kind>, float*, std::int64_t, float, float>::get(isa);
+}
+
+/// The same for an algorithm that is one of the program's needs.
 inline EltwiseFunction eltwise_function(Eltwise kind, Isa isa = detect_isa()) {
     switch (kind) {
-#define IGATA_CASE(name) \
-    case Eltwise::name: return Versions<EltwiseBody<Eltwise::name>, float*, std::int64_t, float, float>::get(isa)
+#define IGATA_CASE(name)                                                                     \
+    case Eltwise::name:                                                                      \
+        if constexpr (needs.has(Eltwise::name)) return eltwise_function<Eltwise::name>(isa); \
+        break
         IGATA_CASE(relu);
         IGATA_CASE(linear);
         IGATA_CASE(clip);
@@ -289,7 +299,7 @@ inline EltwiseFunction eltwise_function(Eltwise kind, Isa isa = detect_isa()) {
         IGATA_CASE(mish);
 #undef IGATA_CASE
     }
-    return nullptr;
+    throw std::logic_error("an activation that the program was not made for");
 }
 
 }  // namespace igata::runtime

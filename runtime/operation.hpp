@@ -157,10 +157,15 @@ struct Builder {
         if (packed != nullptr) packed->share(memory);
     }
     bool is_absent(int operand) const { return step->operands[operand].space == Space::none; }
+    bool is_constant(int operand) const { return step->operands[operand].space == Space::weights; }
     /// The bytes of an operand in the constant pool, or null if it is no constant.
     const std::byte* constant(int operand) const {
-        const OperandSpec& spec = step->operands[operand];
-        return spec.space == Space::weights ? weights + spec.offset : nullptr;
+        return is_constant(operand) ? weights + step->operands[operand].offset : nullptr;
+    }
+    /// Whether all is f32, weights and bias constant: what kernels of our own take.
+    bool is_packable(const ConvolutionSpec& spec) const {
+        return is_constant(1) && (spec.bias.rank == 0 || is_constant(2)) && spec.src.dtype == DataType::f32 &&
+               spec.dst.dtype == DataType::f32 && spec.weights.dtype == DataType::f32;
     }
 };
 

@@ -49,10 +49,7 @@ public:
     }
 
     static bool fits(const Builder& builder, const ConvolutionSpec& spec) {
-        const bool constant = builder.constant(1) != nullptr && (spec.bias.rank == 0 || builder.constant(2) != nullptr);
-        const bool f32 =
-            spec.src.dtype == DataType::f32 && spec.dst.dtype == DataType::f32 && spec.weights.dtype == DataType::f32;
-        if (!constant || !f32 || spec.spatial > 2 || spec.groups != 1) return false;
+        if (!builder.is_packable(spec) || spec.spatial > 2 || spec.groups != 1) return false;
         const ImageShape s = image_shape(spec, spec.dst);
         if (s.images * s.dst_h * s.dst_w * s.src_channels * s.dst_channels == 0) return false;
         const bool one_tap = s.kernel_h * s.kernel_w == 1 && s.pad_top == 0 && s.pad_left == 0 &&

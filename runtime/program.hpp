@@ -21,6 +21,7 @@
 #include "runtime/loop.hpp"
 #include "runtime/lrn.hpp"
 #include "runtime/matmul.hpp"
+#include "runtime/needs.hpp"
 #include "runtime/operation.hpp"
 #include "runtime/parallel.hpp"
 #include "runtime/pooling.hpp"
@@ -39,11 +40,8 @@ class Program {
 public:
     /// `weights` (64-byte aligned) must outlive the program, the rows of `spec` need not, except the `state` of loops.
     /// `threads`: how many OpenMP threads a run uses, 0 = as many as OpenMP would. Throws std::runtime_error with the
-    /// step's name if a primitive cannot be made. `kinds`: of steps that there may be. `packed`: shared with other
-    /// programs.
-    template <unsigned kinds = ~0U>
-    Program(const ProgramSpec& spec, const std::byte* weights, int threads = 0, Kinds<kinds> = {},
-            PackedConstants* packed = nullptr)
+    /// step's name if a primitive cannot be made. `packed`: shared with other programs.
+    Program(const ProgramSpec& spec, const std::byte* weights, int threads = 0, PackedConstants* packed = nullptr)
         : threads_(threads > 0 ? threads : max_threads()),
           engine_(dnnl::engine::kind::cpu, 0),
           weights_(weights),
@@ -55,8 +53,8 @@ public:
         for (int i = 0; i < spec.step_count; ++i) {
             const Builder first{engine_, &spec.steps[i], weights_, packed};
             const Builder second{engine_, i + 1 < spec.step_count ? &spec.steps[i + 1] : nullptr, weights_, packed};
-            if (add_strips<kinds>(first, second)) ++i;
-            else add(first, [&] { return make<kinds>(first); });
+            if (add_strips(first, second)) ++i;
+            else add(first, [&] { return make(first); });
         }
         plan_fetches();
     }
@@ -110,9 +108,8 @@ private:
     }
 
     /// Two steps at once, if they are such as run in strips.
-    template <unsigned kinds>
     bool add_strips(const Builder& first, const Builder& second) {
-        if constexpr (Kinds<kinds>::has(StepKind::convolution)) {
+        if constexpr (needs.has(ConvolutionKernel::strips)) {
             if (second.step == nullptr || !ConvolutionStrips::fits(first, second)) return false;
             add(first, [&] {
                 return std::make_unique<ConvolutionStrips>(
@@ -125,18 +122,17 @@ private:
         return false;
     }
 
-    template <unsigned kinds>
     static std::unique_ptr<Operation> make(const Builder& builder) {
         switch (builder.step->kind) {
-            case StepKind::convolution: return make_kind<kinds, StepKind::convolution, ConvolutionSpec>(builder);
-            case StepKind::deconvolution: return make_kind<kinds, StepKind::deconvolution, DeconvolutionSpec>(builder);
-            case StepKind::matmul: return make_kind<kinds, StepKind::matmul, MatMulSpec>(builder);
-            case StepKind::pooling: return make_kind<kinds, StepKind::pooling, PoolingSpec>(builder);
-            case StepKind::softmax: return make_kind<kinds, StepKind::softmax, SoftmaxSpec>(builder);
-            case StepKind::lrn: return make_kind<kinds, StepKind::lrn, LrnSpec>(builder);
+            case StepKind::convolution: return make_kind<StepKind::convolution, ConvolutionSpec>(builder);
+            case StepKind::deconvolution: return make_kind<StepKind::deconvolution, DeconvolutionSpec>(builder);
+            case StepKind::matmul: return make_kind<StepKind::matmul, MatMulSpec>(builder);
+            case StepKind::pooling: return make_kind<StepKind::pooling, PoolingSpec>(builder);
+            case StepKind::softmax: return make_kind<StepKind::softmax, SoftmaxSpec>(builder);
+            case StepKind::lrn: return make_kind<StepKind::lrn, LrnSpec>(builder);
             case StepKind::kernel: return make_kernel(builder, *static_cast<const KernelSpec*>(builder.step->spec));
-            case StepKind::control: return make_kind<kinds, StepKind::control, ControlSpec>(builder);
-            case StepKind::loop: return make_kind<kinds, StepKind::loop, LoopSpec>(builder);
+            case StepKind::control: return make_kind<StepKind::control, ControlSpec>(builder);
+            case StepKind::loop: return make_kind<StepKind::loop, LoopSpec>(builder);
         }
         throw std::runtime_error("unknown kind of step");
     }
@@ -145,9 +141,9 @@ private:
         return spec.make(builder, spec);
     }
 
-    template <unsigned kinds, StepKind kind, class Spec>
+    template <StepKind kind, class Spec>
     static std::unique_ptr<Operation> make_kind(const Builder& builder) {
-        if constexpr (Kinds<kinds>::has(kind))
+        if constexpr (needs.has(kind))
             return make_operation(builder, *static_cast<const Spec*>(builder.step->spec));
         else throw std::runtime_error("a kind of step that the program was not made for");
     }

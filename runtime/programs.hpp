@@ -18,12 +18,9 @@ namespace igata::runtime {
 class Programs {
 public:
     /// As for Program.
-    template <unsigned kinds = ~0U>
-    Programs(const ProgramSpec* specs, std::size_t count, const std::byte* weights, int threads = 0,
-             Kinds<kinds> kinds_of_steps = {}) {
+    Programs(const ProgramSpec* specs, std::size_t count, const std::byte* weights, int threads = 0) {
         PackedConstants packed;
-        for (std::size_t i = 0; i < count; ++i)
-            programs_.emplace_back(specs[i], weights, threads, kinds_of_steps, &packed);
+        for (std::size_t i = 0; i < count; ++i) programs_.emplace_back(specs[i], weights, threads, &packed);
     }
 
     std::size_t count() const { return programs_.size(); }

@@ -223,18 +223,36 @@ struct StepSpec {
     OperandSpec operands[max_operands] = {};
 };
 
-/// A set of kinds of steps, as a type: code for other kinds is left out of a program.
-template <unsigned bits>
-struct Kinds {
-    static constexpr bool has(StepKind kind) { return (bits >> static_cast<unsigned>(kind) & 1U) != 0; }
+/// What may run a convolution: oneDNN or a kernel of our own.
+enum class ConvolutionKernel : std::uint8_t {
+    onednn,
+    pointwise,
+    winograd2,
+    winograd4,
+    depthwise_3x3,
+    depthwise_3x3_stride2,
+    depthwise_5x5,
+    depthwise_5x5_stride2,
+    depthwise,
+    strips,  ///< two steps in one
 };
 
-/// The bits of the kinds that occur.
-constexpr unsigned kinds_of(const StepSpec* steps, int count) {
-    unsigned bits = 0;
-    for (int i = 0; i < count; ++i) bits |= 1U << static_cast<unsigned>(steps[i].kind);
-    return bits;
-}
+/// What the steps of a program need of the runtime, a bit each; the rest can be left out.
+struct Needs {
+    std::uint32_t kinds = 0;
+    std::uint32_t activations = 0;  ///< of epilogues
+    std::uint32_t convolutions = 0;
+
+    constexpr bool has(StepKind kind) const { return is_set(kinds, static_cast<unsigned>(kind)); }
+    constexpr bool has(Eltwise kind) const { return is_set(activations, static_cast<unsigned>(kind)); }
+    constexpr bool has(ConvolutionKernel kernel) const { return is_set(convolutions, static_cast<unsigned>(kernel)); }
+    void add(StepKind kind) { kinds |= 1U << static_cast<unsigned>(kind); }
+    void add(Eltwise kind) { activations |= 1U << static_cast<unsigned>(kind); }
+    void add(ConvolutionKernel kernel) { convolutions |= 1U << static_cast<unsigned>(kernel); }
+
+private:
+    static constexpr bool is_set(std::uint32_t bits, unsigned i) { return (bits >> i & 1U) != 0; }
+};
 
 /// A whole program. `weights` is the constant pool (64-byte aligned), shared by every context.
 struct ProgramSpec {

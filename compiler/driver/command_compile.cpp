@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "compiler/driver/driver.hpp"
+#include "compiler/driver/needs.hpp"
 #include "compiler/emit/emitter.hpp"
 #include "compiler/emit/names.hpp"
 
@@ -18,13 +19,14 @@ EmitOptions::Weights weights_from_name(const std::string& name) {
 
 ExitCode command_compile(const CompileFlags& flags) {
     const std::vector<Bindings> bindings = parse_bindings(flags.pipeline.bind);
-    const EmitOptions options{flags.name.empty() ? to_identifier(flags.model.stem().string()) : flags.name,
+    EmitOptions options{flags.name.empty() ? to_identifier(flags.model.stem().string()) : flags.name,
                               weights_from_name(flags.weights)};
     Remarks remarks;
     const Graph graph = load_model(flags.model, remarks);
     const std::vector<Plan> plans = make_plans(flags.model, graph, flags.pipeline, bindings, remarks);
     print_remarks(flags.pipeline, remarks);
     if (!flags.pipeline.stop_after.empty()) return ExitCode::fine;
+    options.needs = needs_of(plans);
     std::vector<std::pair<std::string, std::string>> files;
     for (EmittedFile& file : emit(plans, options, remarks)) files.emplace_back(file.path, std::move(file.bytes));
     write_files(flags.folder, files);

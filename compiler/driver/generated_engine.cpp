@@ -17,6 +17,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/driver/needs.hpp"
 #include "compiler/emit/emitter.hpp"
 #include "runtime/predictor_abi.h"
 #include "runtime/predictor_shapes.hpp"
@@ -81,7 +82,7 @@ void execute(const std::vector<std::string>& command, const fs::path& log) {
 }
 
 fs::path build(std::span<const Plan> plans, const fs::path& folder) {
-    for (const EmittedFile& file : emit(plans, {"model", EmitOptions::Weights::incbin}, {})) {
+    for (const EmittedFile& file : emit(plans, {"model", EmitOptions::Weights::incbin, needs_of(plans)}, {})) {
         std::ofstream stream(folder / file.path, std::ios::binary);
         stream.write(file.bytes.data(), static_cast<std::streamsize>(file.bytes.size()));
         if (!stream.flush())

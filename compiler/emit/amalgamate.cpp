@@ -38,13 +38,15 @@ std::string_view included(std::string_view line, char open, char close) {
 
 class Amalgamator {
 public:
+    std::map<std::string, std::string> replaced;
     std::set<std::string> headers;
     std::string blocks;
     std::string body;
 
     void add(const std::string& path) {
         if (!seen_.insert(path).second) return;
-        std::string_view text = embedded_file(path);
+        const auto other = replaced.find(path);
+        std::string_view text = other != replaced.end() ? other->second : embedded_file(path);
         std::string kept;
         bool at_top = true;
         while (!text.empty()) {
@@ -93,8 +95,10 @@ private:
 
 }  // namespace
 
-Amalgamation amalgamate(const std::vector<std::string>& roots, const std::set<std::string>& extra_includes) {
+Amalgamation amalgamate(const std::vector<std::string>& roots, const std::set<std::string>& extra_includes,
+                        const std::map<std::string, std::string>& replaced) {
     Amalgamator amalgamator;
+    amalgamator.replaced = replaced;
     amalgamator.headers = extra_includes;
     for (const std::string& root : roots) amalgamator.add(root);
     Amalgamation result;

@@ -38,7 +38,6 @@ public:
     std::string specs;     ///< definitions
     std::string tables;    ///< the rows of each plan
     std::string programs;  ///< a row for each plan
-    std::string kinds;     ///< an expression
 
     void add(const Plan& plan, const std::string& suffix) {
         std::string rows;
@@ -46,7 +45,6 @@ public:
         if (plan.steps.empty()) rows = "    {},\n";
         tables += fmt::format("constexpr StepSpec steps{}[] = {{\n{}}};\n", suffix, rows);
         programs += fmt::format("    {{steps{}, {}, {}, {}}},\n", suffix, plan.steps.size(), plan.arena_bytes, plan.weight_bytes);
-        kinds += fmt::format("{}kinds_of(steps{}, {})", kinds.empty() ? "" : " | ", suffix, plan.steps.size());
     }
 
 private:
@@ -90,6 +88,14 @@ std::string weights_text(const EmitOptions& options, const std::string& guard, c
     return {};
 }
 
+/// The text of runtime/needs.hpp for a program with these needs.
+std::string needs_header(const runtime::Needs& needs) {
+    return fmt::format(
+        "#include \"runtime/specs.hpp\"\n\nnamespace igata::runtime {{\n\n"
+        "inline constexpr Needs needs{{{:#x}, {:#x}, {:#x}}};  // the rest is left out\n\n}}  // namespace igata::runtime\n",
+        needs.kinds, needs.activations, needs.convolutions);
+}
+
 /// The files of the runtime that the plans' steps need.
 std::vector<std::string> runtime_roots(Plans plans, bool weights_in_file) {
     std::vector<std::string> roots = {"runtime/programs.hpp", "runtime/loop_arithmetic.hpp", "runtime/predictor_calls.hpp"};
@@ -103,7 +109,8 @@ std::vector<std::string> runtime_roots(Plans plans, bool weights_in_file) {
 
 std::string predictor_cpp(Plans plans, const EmitOptions& options, Slots slots, const std::string& guard, const std::string& pool) {
     const bool in_file = options.weights == EmitOptions::Weights::file;
-    Amalgamation runtime = amalgamate(runtime_roots(plans, in_file), {"cstddef", "cstdint"});
+    Amalgamation runtime = amalgamate(runtime_roots(plans, in_file), {"cstddef", "cstdint"},
+                                      {{"runtime/needs.hpp", needs_header(options.needs)}});
     StepsWriter steps;
     for (std::size_t i = 0; i < plans.size(); ++i) steps.add(plans[i], i == 0 ? "" : fmt::format("_{}", i));
     const Plan& plan = plans.front();
@@ -113,7 +120,6 @@ std::string predictor_cpp(Plans plans, const EmitOptions& options, Slots slots, 
                                {"specs", std::move(steps.specs)},
                                {"steps", std::move(steps.tables)},
                                {"programs", std::move(steps.programs)},
-                               {"kinds", std::move(steps.kinds)},
                                {"plan_count", std::to_string(plans.size())},
                                {"input_slots", std::to_string(std::max<std::size_t>(plan.inputs.size(), 1))},
                                {"output_slots", std::to_string(std::max<std::size_t>(plan.outputs.size(), 1))},

@@ -17,6 +17,7 @@ struct EmitOptions {
 
     std::string name;  ///< prefix of the C functions and the C++ namespace: an identifier
     Weights weights = Weights::literal;
+    runtime::Needs needs = {~0U, ~0U, ~0U};  ///< of the runtime; the rest is left out
 };
 
 struct EmittedFile {

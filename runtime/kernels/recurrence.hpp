@@ -60,17 +60,17 @@ inline ActivationFunction<float> activation(std::int64_t number, float) {
         return Versions<ActivationBody<decltype(function)>, float*, std::int64_t, float, float>::get();
     };
     switch (number) {
-        case 0: return eltwise_function(Eltwise::relu);  // with alpha 0
-        case 1: return eltwise_function(Eltwise::tanh);
-        case 2: return eltwise_function(Eltwise::sigmoid);
-        case 3: return eltwise_function(Eltwise::linear);
-        case 4: return eltwise_function(Eltwise::relu);
+        case 0: return eltwise_function<Eltwise::relu>();  // with alpha 0
+        case 1: return eltwise_function<Eltwise::tanh>();
+        case 2: return eltwise_function<Eltwise::sigmoid>();
+        case 3: return eltwise_function<Eltwise::linear>();
+        case 4: return eltwise_function<Eltwise::relu>();
         case 5: return own(ThresholdedRelu{});
         case 6: return own(ScaledTanh{});
-        case 7: return eltwise_function(Eltwise::hardsigmoid);
-        case 8: return eltwise_function(Eltwise::elu);
+        case 7: return eltwise_function<Eltwise::hardsigmoid>();
+        case 8: return eltwise_function<Eltwise::elu>();
         case 9: return own(Softsign{});
-        default: return eltwise_function(Eltwise::softplus);
+        default: return eltwise_function<Eltwise::softplus>();
     }
 }
 

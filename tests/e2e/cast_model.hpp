@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/driver/needs.hpp"
 #include "compiler/emit/emitter.hpp"
 #include "compiler/frontend/onnx_import.hpp"
 #include "compiler/frontend/tensor_proto.hpp"
@@ -28,7 +29,7 @@ inline std::vector<EmittedFile> cast_model(const std::filesystem::path& model, c
     PipelineOptions options;
     options.bindings = bindings;
     const PipelineResult result = run_pipeline(import_onnx(model, remarks), options, remarks);
-    return emit(result.plan, {name, weights}, remarks);
+    return emit(result.plan, {name, weights, needs_of({&result.plan, 1})}, remarks);
 }
 
 inline void write_files(const std::filesystem::path& folder, const std::vector<EmittedFile>& files) {
@@ -55,7 +56,7 @@ inline std::vector<EmittedFile> cast_plans(const std::filesystem::path& model, c
         plans.push_back(run_pipeline(import_onnx(model, remarks), options, remarks).plan);
     }
     pool_weights(plans);
-    return emit(plans, {name, EmitOptions::Weights::literal}, remarks);
+    return emit(plans, {name, EmitOptions::Weights::literal, needs_of(plans)}, remarks);
 }
 
 /// A compiled predictor with one model and one context.
