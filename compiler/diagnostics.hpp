@@ -36,9 +36,9 @@ public:
 /// What a pass did or refused to do, in order: shown by --remarks and in the report.
 struct Remark {
     std::string pass;
-    std::string node;     ///< the model's node or value it speaks of; may be empty
-    std::string message;  ///< one sentence without a full stop
-    bool refused = false; ///< an opportunity that was not taken
+    std::string node;      ///< the model's node or value it speaks of; may be empty
+    std::string message;   ///< one sentence without a full stop
+    bool refused = false;  ///< an opportunity that was not taken
 };
 
 class Remarks {

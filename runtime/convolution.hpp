@@ -113,12 +113,10 @@ inline std::unique_ptr<Operation> make_chosen(const Builder& builder, const Conv
             if constexpr (needs.has(Kernel::pointwise)) return make_tiled<PointwiseConvolution>(builder, choice.spec);
             break;
         case Kernel::winograd2:
-            if constexpr (needs.has(Kernel::winograd2))
-                return make_tiled<WinogradConvolution<2>>(builder, choice.spec);
+            if constexpr (needs.has(Kernel::winograd2)) return make_tiled<WinogradConvolution<2>>(builder, choice.spec);
             break;
         case Kernel::winograd4:
-            if constexpr (needs.has(Kernel::winograd4))
-                return make_tiled<WinogradConvolution<4>>(builder, choice.spec);
+            if constexpr (needs.has(Kernel::winograd4)) return make_tiled<WinogradConvolution<4>>(builder, choice.spec);
             break;
         case Kernel::depthwise_3x3:
         case Kernel::depthwise_3x3_stride2:

@@ -140,8 +140,8 @@ public:
     virtual std::vector<Constants> first_reads() const { return {}; }
     /// Asks to fetch what later operations read first, while this one computes. False if it cannot.
     virtual bool fetch_ahead(const std::vector<Constants>&) { return false; }
-    /// What runs, for people: oneDNN's name of its implementation, or `igata:` and the kernel's; `with the step before` if
-    /// that one does the work of both.
+    /// What runs, for people: oneDNN's name of its implementation, or `igata:` and the kernel's; `with the step before`
+    /// if that one does the work of both.
     virtual std::string implementation() const = 0;
 };
 

@@ -18,7 +18,8 @@ double number(const std::string& text, const std::string& option) {
 int whole_number(const std::string& text, const std::string& option, int least) {
     const double value = number(text, option);
     if (value < least || value > 1e9 || value != static_cast<int>(value))
-        throw Failure(2, option + " takes a whole number of at least " + std::to_string(least) + ", not '" + text + "'");
+        throw Failure(2,
+                      option + " takes a whole number of at least " + std::to_string(least) + ", not '" + text + "'");
     return static_cast<int>(value);
 }
 
@@ -38,7 +39,8 @@ std::pair<std::string, std::vector<std::int64_t>> name_and_dims(const std::strin
     const std::size_t begin = equals == std::string::npos ? 0 : equals + 1;
     std::vector<std::int64_t> dims;
     for (const double dim : numbers(text.substr(begin), "--shape")) {
-        if (dim < 1.0 || dim > 1e9 || dim != std::floor(dim)) throw Failure(2, "--shape takes whole numbers of at least 1, not '" + text + "'");
+        if (dim < 1.0 || dim > 1e9 || dim != std::floor(dim))
+            throw Failure(2, "--shape takes whole numbers of at least 1, not '" + text + "'");
         dims.push_back(static_cast<std::int64_t>(dim));
     }
     return {begin > 0 ? text.substr(0, equals) : "", dims};
@@ -71,30 +73,40 @@ struct Option {
 const std::vector<Option>& options() {
     static const std::vector<Option> all = {
         {"--help", nullptr, "this text", [](Arguments& a, const std::string&) { a.help = true; }},
-        {"--describe", nullptr, "inputs, outputs and sizes", [](Arguments& a, const std::string&) { a.describe = true; }},
+        {"--describe", nullptr, "inputs, outputs and sizes",
+         [](Arguments& a, const std::string&) { a.describe = true; }},
         {"--benchmark", "N", "time N runs after a warm-up",
          [](Arguments& a, const std::string& v) { a.benchmark = whole_number(v, "--benchmark", 1); }},
-        {"--per-step", nullptr, "with --benchmark: the time of each step", [](Arguments& a, const std::string&) { a.per_step = true; }},
+        {"--per-step", nullptr, "with --benchmark: the time of each step",
+         [](Arguments& a, const std::string&) { a.per_step = true; }},
         {"--shape", "[NAME=]D,D,...", "of the input of --benchmark or of pictures (the first that there is)",
          [](Arguments& a, const std::string& v) { a.shapes.push_back(name_and_dims(v)); }},
-        {"--batch", "N", "likewise, axis 0 alone", [](Arguments& a, const std::string& v) { a.batch = whole_number(v, "--batch", 1); }},
+        {"--batch", "N", "likewise, axis 0 alone",
+         [](Arguments& a, const std::string& v) { a.batch = whole_number(v, "--batch", 1); }},
         {"--verify", "DIR", "replay DIR/test_data_set_*; exit 1 beyond --rtol and --atol",
          [](Arguments& a, const std::string& v) { a.verify = v; }},
-        {"--rtol", "R", "relative tolerance of --verify (1e-3)", [](Arguments& a, const std::string& v) { a.rtol = number(v, "--rtol"); }},
-        {"--atol", "A", "absolute tolerance of --verify (1e-4)", [](Arguments& a, const std::string& v) { a.atol = number(v, "--atol"); }},
+        {"--rtol", "R", "relative tolerance of --verify (1e-3)",
+         [](Arguments& a, const std::string& v) { a.rtol = number(v, "--rtol"); }},
+        {"--atol", "A", "absolute tolerance of --verify (1e-4)",
+         [](Arguments& a, const std::string& v) { a.atol = number(v, "--atol"); }},
         {"--output", "NAME=FILE.npy", "write an output to a file",
          [](Arguments& a, const std::string& v) { a.outputs.push_back(name_and_file(v, "--output")); }},
         {"--threads", "T", "threads of a run (0: as many as there are cores)",
          [](Arguments& a, const std::string& v) { a.threads = whole_number(v, "--threads", 0); }},
-        {"--weights", "FILE", "the .bin file, where weights are kept in one", [](Arguments& a, const std::string& v) { a.weights = v; }},
-        {"--labels", "FILE", "names of the classes, one a line", [](Arguments& a, const std::string& v) { a.labels = v; }},
-        {"--top", "K", "how many classes to show (5)", [](Arguments& a, const std::string& v) { a.top = whole_number(v, "--top", 1); }},
+        {"--weights", "FILE", "the .bin file, where weights are kept in one",
+         [](Arguments& a, const std::string& v) { a.weights = v; }},
+        {"--labels", "FILE", "names of the classes, one a line",
+         [](Arguments& a, const std::string& v) { a.labels = v; }},
+        {"--top", "K", "how many classes to show (5)",
+         [](Arguments& a, const std::string& v) { a.top = whole_number(v, "--top", 1); }},
         {"--resize", "stretch|crop|fit", "how a picture gets the input's size (stretch)",
          [](Arguments& a, const std::string& v) {
              a.image.resize = static_cast<ImageOptions::Resize>(choice(v, "--resize", {"stretch", "crop", "fit"}));
          }},
         {"--channels", "rgb|bgr", "order of the channels (rgb)",
-         [](Arguments& a, const std::string& v) { a.image.bgr = choice(v, "--channels", {"rgb", "bgr"}) == 1; }},
+         [](Arguments& a, const std::string& v) {
+             a.image.bgr = choice(v, "--channels", {"rgb", "bgr"}) == 1;
+         }},
         {"--layout", "nhwc|nchw", "of the input (by where it has 1, 3 or 4 channels)",
          [](Arguments& a, const std::string& v) {
              choice(v, "--layout", {"nhwc", "nchw"});
@@ -141,7 +153,8 @@ Arguments parse_arguments(int argc, char** argv, const igata_predictor_info& inf
         else throw Failure(2, word + " needs a value: " + found->value);
     }
     if (!arguments.pictures.empty() && !arguments.inputs.empty())
-        throw Failure(2, "pass either pictures or NAME=FILE.npy, not both ('" + arguments.pictures[0] + "' was taken for a picture)");
+        throw Failure(2, "pass either pictures or NAME=FILE.npy, not both ('" + arguments.pictures[0] +
+                             "' was taken for a picture)");
     if (!arguments.inputs.empty() && (!arguments.shapes.empty() || arguments.batch > 0))
         throw Failure(2, "--shape and --batch are for inputs that no file gives");
     if (arguments.per_step && arguments.benchmark == 0) throw Failure(2, "--per-step goes with --benchmark N");
@@ -150,10 +163,12 @@ Arguments parse_arguments(int argc, char** argv, const igata_predictor_info& inf
 
 std::string usage(const igata_predictor_info& info) {
     const std::string name = info.name;
-    std::string text = "usage: " + name + " PICTURE...\n       " + name + " INPUT=FILE.npy... [--output NAME=FILE.npy]...\n       " + name +
+    std::string text = "usage: " + name + " PICTURE...\n       " + name +
+                       " INPUT=FILE.npy... [--output NAME=FILE.npy]...\n       " + name +
                        " --benchmark N [--per-step] | --describe | --verify DIR\n\n";
     for (const Option& option : options()) {
-        std::string left = std::string("  ") + option.name + (option.value != nullptr ? std::string(" ") + option.value : "");
+        std::string left =
+            std::string("  ") + option.name + (option.value != nullptr ? std::string(" ") + option.value : "");
         if (left.size() < 30) left.resize(30, ' ');
         text += left + "  " + option.what + "\n";
     }

@@ -54,7 +54,8 @@ public:
         for (std::vector<std::int64_t>& place : dims) places.push_back(place.data());
         check(f_.output_dims(from.dims.data(), places.data()));
         std::vector<Tensor> outputs;
-        for (std::size_t i = 0; i < dims.size(); ++i) outputs.push_back(make_tensor(f_.info->outputs[i].dtype, dims[i]));
+        for (std::size_t i = 0; i < dims.size(); ++i)
+            outputs.push_back(make_tensor(f_.info->outputs[i].dtype, dims[i]));
         run_into(inputs, outputs);
         return outputs;
     }
@@ -110,8 +111,8 @@ int port_index(const igata_tensor_info* ports, int count, const std::string& nam
 /// Whether a tensor alone suits the port: its dims, or a multiple along the batch.
 bool suits(const Tensor& tensor, const igata_tensor_info& port, bool batched) {
     std::vector<std::int64_t> dims = dims_of(port);
-    const bool more = batched && !dims.empty() && tensor.dims.size() == dims.size() && dims[0] > 0 && tensor.dims[0] > 0 &&
-                      tensor.dims[0] % dims[0] == 0;
+    const bool more = batched && !dims.empty() && tensor.dims.size() == dims.size() && dims[0] > 0 &&
+                      tensor.dims[0] > 0 && tensor.dims[0] % dims[0] == 0;
     if (more) dims[0] = tensor.dims[0];
     return tensor.dtype == port.dtype && tensor.dims == dims;
 }
@@ -133,7 +134,8 @@ std::string choices(const igata_predictor_info& info, int i) {
 }
 
 /// Whether there are plans for inputs of these dims, whose ranks are right.
-bool is_served(const std::vector<std::vector<std::int64_t>>& dims, const igata_predictor_info& info, std::string& message) {
+bool is_served(const std::vector<std::vector<std::int64_t>>& dims, const igata_predictor_info& info,
+               std::string& message) {
     std::vector<const std::int64_t*> pointers;
     for (const std::vector<std::int64_t>& own : dims) pointers.push_back(own.data());
     const runtime::InputDims all{pointers.data(), &info, 0};
@@ -143,7 +145,8 @@ bool is_served(const std::vector<std::vector<std::int64_t>>& dims, const igata_p
 }
 
 /// Throws Failure (4) unless the inputs fit and agree on the batch.
-void require_fit(const std::vector<Tensor>& inputs, const std::vector<std::string>& sources, const igata_predictor_info& info) {
+void require_fit(const std::vector<Tensor>& inputs, const std::vector<std::string>& sources,
+                 const igata_predictor_info& info) {
     std::vector<std::vector<std::int64_t>> dims;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         const igata_tensor_info& port = info.inputs[i];
@@ -151,8 +154,8 @@ void require_fit(const std::vector<Tensor>& inputs, const std::vector<std::strin
         bool fine = inputs[i].dtype == port.dtype && dims[i].size() == static_cast<std::size_t>(port.rank);
         if (info.plan_count == 1) fine = suits(inputs[i], port, info.batched != 0);
         if (!fine)
-            throw Failure(4, sources[i] + ": " + describe(inputs[i].dtype, inputs[i].dims) + " does not fit '" + port.name +
-                                 "', which is " + choices(info, static_cast<int>(i)));
+            throw Failure(4, sources[i] + ": " + describe(inputs[i].dtype, inputs[i].dims) + " does not fit '" +
+                                 port.name + "', which is " + choices(info, static_cast<int>(i)));
         if (info.plan_count == 1 && info.batched != 0 && dims[i][0] != dims[0][0])
             throw Failure(4, sources[i] + ": its batch differs from that of " + sources[0]);
     }
@@ -167,7 +170,9 @@ std::vector<Tensor> read_inputs(const Arguments& arguments, const igata_predicto
     std::vector<Tensor> tensors;
     for (int i = 0; i < info.input_count; ++i) {
         const std::string& file = files[static_cast<std::size_t>(i)];
-        if (file.empty()) throw Failure(2, std::string("input '") + info.inputs[i].name + "' is missing: pass " + info.inputs[i].name + "=FILE.npy");
+        if (file.empty())
+            throw Failure(2, std::string("input '") + info.inputs[i].name + "' is missing: pass " +
+                                 info.inputs[i].name + "=FILE.npy");
         tensors.push_back(read_npy(file));
     }
     require_fit(tensors, files, info);
@@ -179,12 +184,13 @@ std::vector<Tensor> blank_inputs(const Arguments& arguments, const igata_predict
     std::vector<std::vector<std::int64_t>> dims;
     for (int i = 0; i < info.input_count; ++i) dims.push_back(dims_of(info.inputs[i]));
     for (const auto& [name, shape] : arguments.shapes) {
-        if (name.empty() && info.input_count != 1) throw Failure(2, "--shape takes NAME=D,D,... where there are several inputs");
+        if (name.empty() && info.input_count != 1)
+            throw Failure(2, "--shape takes NAME=D,D,... where there are several inputs");
         const int i = name.empty() ? 0 : port_index(info.inputs, info.input_count, name, "input");
         auto& own = dims[static_cast<std::size_t>(i)];
         if (shape.size() != own.size())
-            throw Failure(2, std::string("--shape: input '") + info.inputs[i].name + "' has " + std::to_string(own.size()) + " dims, not " +
-                                 std::to_string(shape.size()));
+            throw Failure(2, std::string("--shape: input '") + info.inputs[i].name + "' has " +
+                                 std::to_string(own.size()) + " dims, not " + std::to_string(shape.size()));
         own = shape;
     }
     for (std::vector<std::int64_t>& own : dims)
@@ -192,7 +198,8 @@ std::vector<Tensor> blank_inputs(const Arguments& arguments, const igata_predict
     std::string message;
     if (!is_served(dims, info, message)) throw Failure(2, message);
     std::vector<Tensor> tensors;
-    for (int i = 0; i < info.input_count; ++i) tensors.push_back(make_tensor(info.inputs[i].dtype, dims[static_cast<std::size_t>(i)]));
+    for (int i = 0; i < info.input_count; ++i)
+        tensors.push_back(make_tensor(info.inputs[i].dtype, dims[static_cast<std::size_t>(i)]));
     return tensors;
 }
 
@@ -226,7 +233,8 @@ std::string number_text(double value) {
 std::string values_text(const Tensor& tensor, std::int64_t begin, std::int64_t count, const Arguments& arguments,
                         const std::vector<std::string>& labels) {
     const auto label = [&](std::int64_t i) {
-        return static_cast<std::size_t>(i) < labels.size() ? labels[static_cast<std::size_t>(i)] : "#" + std::to_string(i);
+        return static_cast<std::size_t>(i) < labels.size() ? labels[static_cast<std::size_t>(i)]
+                                                           : "#" + std::to_string(i);
     };
     if (count == 1) return (labels.empty() ? "" : label(0) + " ") + number_text(tensor.at(begin));
     std::vector<std::int64_t> order(static_cast<std::size_t>(count));
@@ -250,7 +258,8 @@ void print_outputs(const std::vector<Tensor>& outputs, const Arguments& argument
         const std::int64_t rows = info.batched != 0 ? tensor.dims[0] : 1;
         for (std::int64_t row = 0; row < rows; ++row) {
             const std::int64_t count = tensor.count() / rows;
-            std::printf("%s  %s\n", info.outputs[i].name, values_text(tensor, row * count, count, arguments, labels).c_str());
+            std::printf("%s  %s\n", info.outputs[i].name,
+                        values_text(tensor, row * count, count, arguments, labels).c_str());
         }
     }
 }
@@ -259,9 +268,11 @@ void print_outputs(const std::vector<Tensor>& outputs, const Arguments& argument
 
 void print_ports(const igata_predictor_info& plan) {
     for (int i = 0; i < plan.input_count; ++i)
-        std::printf("input   %s  %s\n", plan.inputs[i].name, describe(plan.inputs[i].dtype, dims_of(plan.inputs[i])).c_str());
+        std::printf("input   %s  %s\n", plan.inputs[i].name,
+                    describe(plan.inputs[i].dtype, dims_of(plan.inputs[i])).c_str());
     for (int i = 0; i < plan.output_count; ++i)
-        std::printf("output  %s  %s\n", plan.outputs[i].name, describe(plan.outputs[i].dtype, dims_of(plan.outputs[i])).c_str());
+        std::printf("output  %s  %s\n", plan.outputs[i].name,
+                    describe(plan.outputs[i].dtype, dims_of(plan.outputs[i])).c_str());
 }
 
 void print_description(const Functions& functions, const Arguments& arguments) {
@@ -288,7 +299,9 @@ void print_description(const Functions& functions, const Arguments& arguments) {
 
 void classify(const Functions& functions, const Arguments& arguments) {
     const igata_predictor_info& info = *functions.info;
-    if (info.input_count != 1) throw Failure(2, "this predictor has " + std::to_string(info.input_count) + " inputs: pass each as NAME=FILE.npy");
+    if (info.input_count != 1)
+        throw Failure(2,
+                      "this predictor has " + std::to_string(info.input_count) + " inputs: pass each as NAME=FILE.npy");
     std::vector<Tensor> input = blank_inputs(arguments, info);
     const ImageShape shape = picture_shape(input[0], info, arguments);
     const std::vector<std::string> labels = read_labels(arguments.labels);
@@ -328,8 +341,8 @@ void run_files(const Functions& functions, const Arguments& arguments) {
     if (arguments.outputs.empty()) print_outputs(outputs, arguments, info);
 }
 
-/// The most memory that this process had at once, in MB; 0 where the system does not say. (getrusage counts what was there
-/// before this program was started in the process, too.)
+/// The most memory that this process had at once, in MB; 0 where the system does not say. (getrusage counts what was
+/// there before this program was started in the process, too.)
 double peak_memory() {
     std::ifstream status("/proc/self/status");
     for (std::string line; std::getline(status, line);) {
@@ -340,7 +353,8 @@ double peak_memory() {
 
 void benchmark(const Functions& functions, const Arguments& arguments) {
     const igata_predictor_info& info = *functions.info;
-    std::vector<Tensor> inputs = arguments.inputs.empty() ? blank_inputs(arguments, info) : read_inputs(arguments, info);
+    std::vector<Tensor> inputs =
+        arguments.inputs.empty() ? blank_inputs(arguments, info) : read_inputs(arguments, info);
     if (!arguments.pictures.empty() && info.input_count == 1)
         load_image(arguments.pictures[0], arguments.image, picture_shape(inputs[0], info, arguments), 0, inputs[0]);
     const Clock::time_point start = Clock::now();
@@ -357,11 +371,13 @@ void benchmark(const Functions& functions, const Arguments& arguments) {
         times.push_back(milliseconds_since(before));
     }
     std::sort(times.begin(), times.end());
-    const auto at = [&](double quantile) { return times[static_cast<std::size_t>(quantile * static_cast<double>(times.size() - 1) + 0.5)]; };
+    const auto at = [&](double quantile) {
+        return times[static_cast<std::size_t>(quantile * static_cast<double>(times.size() - 1) + 0.5)];
+    };
     const std::string threads = arguments.threads == 0 ? "default" : std::to_string(arguments.threads);
     std::printf("create        %.2f ms\nfirst result  %.2f ms\n", create, first);
-    std::printf("run           min %.3f ms, median %.3f ms, p90 %.3f ms (runs %d, threads %s)\n", times.front(), at(0.5), at(0.9),
-                arguments.benchmark, threads.c_str());
+    std::printf("run           min %.3f ms, median %.3f ms, p90 %.3f ms (runs %d, threads %s)\n", times.front(),
+                at(0.5), at(0.9), arguments.benchmark, threads.c_str());
     std::printf("peak memory   %.1f MB\n", peak_memory());
     if (arguments.per_step)
         std::printf("\n%s", profile_table(session.profile(inputs, outputs, arguments), TableStyle::plain).c_str());
@@ -370,13 +386,15 @@ void benchmark(const Functions& functions, const Arguments& arguments) {
 // --verify ------------------------------------------------------------------------------------------------------------
 
 /// prefix0.pb, prefix1.pb, ... in the order of `ports`, by name where the recorded tensors have one.
-std::vector<Tensor> read_recorded(const std::filesystem::path& folder, const char* prefix, const igata_tensor_info* ports, int count) {
+std::vector<Tensor> read_recorded(const std::filesystem::path& folder, const char* prefix,
+                                  const igata_tensor_info* ports, int count) {
     std::vector<Tensor> tensors(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) {
         std::string name;
         Tensor tensor = read_tensor_proto((folder / (prefix + std::to_string(i) + ".pb")).string(), name);
         int place = i;
-        for (int j = 0; j < count; ++j) if (name == ports[j].name) place = j;
+        for (int j = 0; j < count; ++j)
+            if (name == ports[j].name) place = j;
         tensors[static_cast<std::size_t>(place)] = std::move(tensor);
     }
     return tensors;
@@ -399,7 +417,8 @@ bool compare(const std::string& label, const Tensor& got, const Tensor& expected
         absolute = std::isnan(error) ? error : std::max(absolute, error);
         if (b != 0.0) relative = std::max(relative, error / std::abs(b));
     }
-    std::printf("%s: largest error %.3g absolute, %.3g relative%s\n", label.c_str(), absolute, relative, fine ? "" : ": MISMATCH");
+    std::printf("%s: largest error %.3g absolute, %.3g relative%s\n", label.c_str(), absolute, relative,
+                fine ? "" : ": MISMATCH");
     return fine;
 }
 
@@ -408,7 +427,8 @@ int verify(const Functions& functions, const Arguments& arguments) {
     std::vector<std::filesystem::path> folders;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(arguments.verify, error)) {
-        if (entry.is_directory() && entry.path().filename().string().compare(0, 14, "test_data_set_") == 0) folders.push_back(entry.path());
+        if (entry.is_directory() && entry.path().filename().string().compare(0, 14, "test_data_set_") == 0)
+            folders.push_back(entry.path());
     }
     if (folders.empty()) throw Failure(4, arguments.verify + ": no test_data_set_* in it");
     std::sort(folders.begin(), folders.end());
@@ -421,7 +441,8 @@ int verify(const Functions& functions, const Arguments& arguments) {
         const std::vector<Tensor> expected = read_recorded(folder, "output_", info.outputs, info.output_count);
         const std::vector<Tensor> got = session.run(inputs);
         for (std::size_t i = 0; i < got.size(); ++i)
-            fine = compare(folder.filename().string() + " " + info.outputs[i].name, got[i], expected[i], arguments) && fine;
+            fine = compare(folder.filename().string() + " " + info.outputs[i].name, got[i], expected[i], arguments) &&
+                   fine;
     }
     return fine ? 0 : 1;
 }

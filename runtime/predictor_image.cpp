@@ -126,8 +126,9 @@ Image read_image(const std::string& path, std::int64_t channels) {
     const std::string file = read_file(path);
     int width = 0, height = 0, found = 0;
     const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-        stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(file.data()), static_cast<int>(file.size()), &width, &height, &found,
-                              static_cast<int>(channels)), stbi_image_free);
+        stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(file.data()), static_cast<int>(file.size()), &width,
+                              &height, &found, static_cast<int>(channels)),
+        stbi_image_free);
     if (!pixels) throw Failure(4, path + ": not a picture that can be read (" + stbi_failure_reason() + ")");
     Image image(height, width, channels);
     std::copy_n(pixels.get(), image.pixels.size(), image.pixels.data());
@@ -163,7 +164,8 @@ ImageShape image_shape(const igata_tensor_info& input, const ImageOptions& optio
     return shape;
 }
 
-void load_image(const std::string& path, const ImageOptions& options, const ImageShape& shape, std::int64_t slot, Tensor& input) {
+void load_image(const std::string& path, const ImageOptions& options, const ImageShape& shape, std::int64_t slot,
+                Tensor& input) {
     Image image = read_image(path, shape.channels);
     image = options.resize == ImageOptions::Resize::stretch
                 ? resized(image, shape.height, shape.width)

@@ -15,21 +15,35 @@ namespace {
 struct TypeRow {
     igata_dtype dtype;
     const char* name;
-    const char* npy;   ///< numpy's code; null if numpy has none
+    const char* npy;  ///< numpy's code; null if numpy has none
     std::size_t size;
-    int onnx;          ///< TensorProto.DataType
+    int onnx;  ///< TensorProto.DataType
 };
 
 constexpr TypeRow types[] = {
-    {IGATA_F32, "f32", "<f4", 4, 1}, {IGATA_F64, "f64", "<f8", 8, 11}, {IGATA_F16, "f16", "<f2", 2, 10},
-    {IGATA_BF16, "bf16", nullptr, 2, 16}, {IGATA_I8, "i8", "|i1", 1, 3}, {IGATA_I16, "i16", "<i2", 2, 5},
-    {IGATA_I32, "i32", "<i4", 4, 6}, {IGATA_I64, "i64", "<i8", 8, 7}, {IGATA_U8, "u8", "|u1", 1, 2},
-    {IGATA_U16, "u16", "<u2", 2, 4}, {IGATA_U32, "u32", "<u4", 4, 12}, {IGATA_U64, "u64", "<u8", 8, 13},
+    {IGATA_F32, "f32", "<f4", 4, 1},
+    {IGATA_F64, "f64", "<f8", 8, 11},
+    {IGATA_F16, "f16", "<f2", 2, 10},
+    {IGATA_BF16, "bf16", nullptr, 2, 16},
+    {IGATA_I8, "i8", "|i1", 1, 3},
+    {IGATA_I16, "i16", "<i2", 2, 5},
+    {IGATA_I32, "i32", "<i4", 4, 6},
+    {IGATA_I64, "i64", "<i8", 8, 7},
+    {IGATA_U8, "u8", "|u1", 1, 2},
+    {IGATA_U16, "u16", "<u2", 2, 4},
+    {IGATA_U32, "u32", "<u4", 4, 12},
+    {IGATA_U64, "u64", "<u8", 8, 13},
     {IGATA_BOOL, "bool", "|b1", 1, 9},
-    {IGATA_F8E4M3FN, "f8e4m3fn", nullptr, 1, 17}, {IGATA_F8E4M3FNUZ, "f8e4m3fnuz", nullptr, 1, 18},
-    {IGATA_F8E5M2, "f8e5m2", nullptr, 1, 19}, {IGATA_F8E5M2FNUZ, "f8e5m2fnuz", nullptr, 1, 20},
-    {IGATA_F8E8M0, "f8e8m0", nullptr, 1, 24}, {IGATA_F4E2M1, "f4e2m1", nullptr, 1, 23}, {IGATA_I4, "i4", nullptr, 1, 22},
-    {IGATA_U4, "u4", nullptr, 1, 21}, {IGATA_I2, "i2", nullptr, 1, 26}, {IGATA_U2, "u2", nullptr, 1, 25},
+    {IGATA_F8E4M3FN, "f8e4m3fn", nullptr, 1, 17},
+    {IGATA_F8E4M3FNUZ, "f8e4m3fnuz", nullptr, 1, 18},
+    {IGATA_F8E5M2, "f8e5m2", nullptr, 1, 19},
+    {IGATA_F8E5M2FNUZ, "f8e5m2fnuz", nullptr, 1, 20},
+    {IGATA_F8E8M0, "f8e8m0", nullptr, 1, 24},
+    {IGATA_F4E2M1, "f4e2m1", nullptr, 1, 23},
+    {IGATA_I4, "i4", nullptr, 1, 22},
+    {IGATA_U4, "u4", nullptr, 1, 21},
+    {IGATA_I2, "i2", nullptr, 1, 26},
+    {IGATA_U2, "u2", nullptr, 1, 25},
 };
 
 /// The runtime's type of the same name.
@@ -43,7 +57,8 @@ double half_to_double(std::uint16_t half) {
     const int exponent = (half >> 10) & 31;
     const int mantissa = half & 1023;
     double value = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(mantissa + 1024, exponent - 25);
-    if (exponent == 31) value = mantissa != 0 ? std::numeric_limits<double>::quiet_NaN() : std::numeric_limits<double>::infinity();
+    if (exponent == 31)
+        value = mantissa != 0 ? std::numeric_limits<double>::quiet_NaN() : std::numeric_limits<double>::infinity();
     return (half & 0x8000) != 0 ? -value : value;
 }
 
@@ -64,7 +79,8 @@ void save(std::byte* to, double value) {
 std::int64_t checked_count(const std::vector<std::int64_t>& dims, const std::string& path) {
     std::int64_t count = 1;
     for (const std::int64_t dim : dims) {
-        if (dim < 0 || (dim > 0 && count > (std::int64_t{1} << 40) / dim)) throw Failure(4, path + ": impossible shape");
+        if (dim < 0 || (dim > 0 && count > (std::int64_t{1} << 40) / dim))
+            throw Failure(4, path + ": impossible shape");
         count *= dim;
     }
     return count;
@@ -169,7 +185,8 @@ std::string header_value(const std::string& header, const std::string& key, cons
 std::vector<std::int64_t> parse_shape(const std::string& text, const std::string& path) {
     std::vector<std::int64_t> dims;
     const std::size_t end = text.find(')');
-    if (text.empty() || text[0] != '(' || end == std::string::npos) throw Failure(4, path + ": not a valid .npy file (bad shape)");
+    if (text.empty() || text[0] != '(' || end == std::string::npos)
+        throw Failure(4, path + ": not a valid .npy file (bad shape)");
     for (std::size_t i = 1; i < end;) {
         if (text[i] < '0' || text[i] > '9') {
             ++i;
@@ -238,7 +255,8 @@ void write_npy(const std::string& path, const Tensor& tensor) {
     for (const std::int64_t dim : tensor.dims) shape += std::to_string(dim) + ", ";
     if (tensor.dims.size() > 1) shape.resize(shape.size() - 2);
     else if (!shape.empty()) shape.pop_back();
-    std::string header = std::string("{'descr': '") + row_of(tensor.dtype).npy + "', 'fortran_order': False, 'shape': (" + shape + "), }";
+    std::string header = std::string("{'descr': '") + row_of(tensor.dtype).npy +
+                         "', 'fortran_order': False, 'shape': (" + shape + "), }";
     header.append(63 - (10 + header.size()) % 64, ' ').push_back('\n');
     const std::string length = {static_cast<char>(header.size() & 0xff), static_cast<char>(header.size() >> 8U)};
     const std::string start = std::string("\x93NUMPY\x01\x00", 8) + length + header;
@@ -256,7 +274,8 @@ namespace {
 /// Protocol buffers' wire format, read forward.
 class Wire {
 public:
-    Wire(const char* begin, std::size_t size, const std::string& path) : next_(begin), end_(begin + size), path_(path) {}
+    Wire(const char* begin, std::size_t size, const std::string& path)
+        : next_(begin), end_(begin + size), path_(path) {}
 
     bool done() const { return next_ == end_; }
 
@@ -303,7 +322,8 @@ void unpack_elements(Tensor& tensor, std::size_t count) {
         if (tensor.bytes.size() != (count * T::bits_in_file + 7) / 8) return;
         std::vector<std::byte> unpacked(count);
         for (std::size_t i = 0; i < count; ++i)
-            unpacked[i] = static_cast<std::byte>(T::unpack(reinterpret_cast<const unsigned char*>(tensor.bytes.data()), i).bits);
+            unpacked[i] =
+                static_cast<std::byte>(T::unpack(reinterpret_cast<const unsigned char*>(tensor.bytes.data()), i).bits);
         tensor.bytes = std::move(unpacked);
     });
 }
@@ -318,8 +338,17 @@ void append_number(std::vector<std::byte>& bytes, igata_dtype dtype, std::uint64
 
 Tensor read_tensor_proto(const std::string& path, std::string& name) {
     const std::string file = read_file(path);
-    enum : std::uint64_t { dims = 1, data_type = 2, float_data = 4, int32_data = 5, int64_data = 7, name_field = 8, raw_data = 9,
-                           double_data = 10, uint64_data = 11 };
+    enum : std::uint64_t {
+        dims = 1,
+        data_type = 2,
+        float_data = 4,
+        int32_data = 5,
+        int64_data = 7,
+        name_field = 8,
+        raw_data = 9,
+        double_data = 10,
+        uint64_data = 11
+    };
     Tensor tensor;
     const TypeRow* type = nullptr;
     for (int pass = 0; pass < 2; ++pass) {  // the type may come after the data
@@ -332,12 +361,14 @@ Tensor read_tensor_proto(const std::string& path, std::string& name) {
             if (pass == 0) {
                 if (field == name_field) name.assign(data, size);
                 if (field == data_type) {
-                    for (const TypeRow& row : types) if (static_cast<std::uint64_t>(row.onnx) == number) type = &row;
+                    for (const TypeRow& row : types)
+                        if (static_cast<std::uint64_t>(row.onnx) == number) type = &row;
                 }
                 if (field != dims) continue;
                 Wire packed(data, size, path);
                 if (data == nullptr) tensor.dims.push_back(static_cast<std::int64_t>(number));
-                else while (!packed.done()) tensor.dims.push_back(static_cast<std::int64_t>(packed.varint()));
+                else
+                    while (!packed.done()) tensor.dims.push_back(static_cast<std::int64_t>(packed.varint()));
                 continue;
             }
             const auto* raw = reinterpret_cast<const std::byte*>(data);
@@ -346,7 +377,8 @@ Tensor read_tensor_proto(const std::string& path, std::string& name) {
             } else if (field == int32_data || field == int64_data || field == uint64_data) {
                 Wire packed(data, size, path);
                 if (data == nullptr) append_number(tensor.bytes, tensor.dtype, number);
-                else while (!packed.done()) append_number(tensor.bytes, tensor.dtype, packed.varint());
+                else
+                    while (!packed.done()) append_number(tensor.bytes, tensor.dtype, packed.varint());
             }
         }
         if (type == nullptr) throw Failure(4, path + ": not a serialised ONNX tensor of a numeric type");
@@ -354,8 +386,7 @@ Tensor read_tensor_proto(const std::string& path, std::string& name) {
     }
     const auto count = static_cast<std::size_t>(checked_count(tensor.dims, path));
     if (tensor.dtype >= IGATA_F8E4M3FN) unpack_elements(tensor, count);
-    if (count * type->size != tensor.bytes.size())
-        throw Failure(4, path + ": the data does not fit the shape");
+    if (count * type->size != tensor.bytes.size()) throw Failure(4, path + ": the data does not fit the shape");
     return tensor;
 }
 

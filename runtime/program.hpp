@@ -143,8 +143,7 @@ private:
 
     template <StepKind kind, class Spec>
     static std::unique_ptr<Operation> make_kind(const Builder& builder) {
-        if constexpr (needs.has(kind))
-            return make_operation(builder, *static_cast<const Spec*>(builder.step->spec));
+        if constexpr (needs.has(kind)) return make_operation(builder, *static_cast<const Spec*>(builder.step->spec));
         else throw std::runtime_error("a kind of step that the program was not made for");
     }
 

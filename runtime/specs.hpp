@@ -10,8 +10,8 @@
 
 namespace igata::runtime {
 
-/// Element types, named as in Rust and MLIR. `boolean` is one byte, 0 or 1; so are the small types that follow it, packed
-/// only in files (see small_types.hpp).
+/// Element types, named as in Rust and MLIR. `boolean` is one byte, 0 or 1; so are the small types that follow it,
+/// packed only in files (see small_types.hpp).
 // clang-format off
 enum class DataType : std::uint8_t {
     undefined, f32, f64, f16, bf16, i8, i16, i32, i64, u8, u16, u32, u64, boolean,

@@ -20,7 +20,7 @@ EmitOptions::Weights weights_from_name(const std::string& name) {
 ExitCode command_compile(const CompileFlags& flags) {
     const std::vector<Bindings> bindings = parse_bindings(flags.pipeline.bind);
     EmitOptions options{flags.name.empty() ? to_identifier(flags.model.stem().string()) : flags.name,
-                              weights_from_name(flags.weights)};
+                        weights_from_name(flags.weights)};
     Remarks remarks;
     const Graph graph = load_model(flags.model, remarks);
     const std::vector<Plan> plans = make_plans(flags.model, graph, flags.pipeline, bindings, remarks);

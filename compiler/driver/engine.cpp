@@ -4,8 +4,8 @@
 
 #include "compiler/driver/data_set.hpp"
 #include "compiler/driver/generated_engine.hpp"
-#include "compiler/ops/interpret_graph.hpp"
 #include "compiler/driver/plan_engine.hpp"
+#include "compiler/ops/interpret_graph.hpp"
 #include "compiler/passes/pool_weights.hpp"
 
 namespace igata {

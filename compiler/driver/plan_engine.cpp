@@ -24,11 +24,10 @@ runtime::OperandSpec operand_spec(const Plan& plan, const StepOperand& operand) 
 runtime::StepSpec step_spec(const Plan& plan, const Step& step) {
     if (step.operands.size() > runtime::max_operands)
         throw std::logic_error("step '" + step.name + "' has too many operands");
-    constexpr runtime::StepKind kinds[] = {runtime::StepKind::convolution, runtime::StepKind::deconvolution,
-                                           runtime::StepKind::matmul,      runtime::StepKind::pooling,
-                                           runtime::StepKind::softmax,     runtime::StepKind::lrn,
-                                           runtime::StepKind::kernel,      runtime::StepKind::control,
-                                           runtime::StepKind::loop};
+    constexpr runtime::StepKind kinds[] = {
+        runtime::StepKind::convolution, runtime::StepKind::deconvolution, runtime::StepKind::matmul,
+        runtime::StepKind::pooling,     runtime::StepKind::softmax,       runtime::StepKind::lrn,
+        runtime::StepKind::kernel,      runtime::StepKind::control,       runtime::StepKind::loop};
     static_assert(std::size(kinds) == std::variant_size_v<StepSpecVariant>);
     runtime::StepSpec row;
     row.kind = kinds[step.spec.index()];

@@ -54,7 +54,8 @@ public:
             if (at_top && line.starts_with("//")) continue;
             at_top = false;
             if (const std::string_view project = included(line, '"', '"'); !project.empty()) {
-                if (project != "runtime/predictor_abi.h") add(std::string(project));  // stands in the predictor's header
+                if (project != "runtime/predictor_abi.h")
+                    add(std::string(project));  // stands in the predictor's header
             } else if (const std::string_view system = included(line, '<', '>'); !system.empty()) {
                 headers.emplace(system);
             } else if (line.starts_with("#if")) {

@@ -14,9 +14,9 @@ struct Amalgamation {
     std::string body;      ///< the rest: include guards, project includes and leading file comments stripped
 };
 
-/// Inlines the embedded files `roots` and all that they include ("runtime/...", each once, dependencies first; for a header
-/// also the .cpp beside it). `extra_includes` are system headers that the caller needs too.
-/// `replaced`: other texts for some of the files.
+/// Inlines the embedded files `roots` and all that they include ("runtime/...", each once, dependencies first; for a
+/// header also the .cpp beside it). `extra_includes` are system headers that the caller needs too. `replaced`: other
+/// texts for some of the files.
 Amalgamation amalgamate(const std::vector<std::string>& roots, const std::set<std::string>& extra_includes,
                         const std::map<std::string, std::string>& replaced);
 

@@ -28,7 +28,8 @@ std::string_view name_of(EmitOptions::Weights weights) {
 namespace {
 
 std::string comment_line(std::string text) {
-    std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '\\'; }, ' ');
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '\\'; }, ' ');
     return text;
 }
 
@@ -44,7 +45,8 @@ public:
         for (const Step& step : plan.steps) rows += step_row(spec_of(step), plan, step);
         if (plan.steps.empty()) rows = "    {},\n";
         tables += fmt::format("constexpr StepSpec steps{}[] = {{\n{}}};\n", suffix, rows);
-        programs += fmt::format("    {{steps{}, {}, {}, {}}},\n", suffix, plan.steps.size(), plan.arena_bytes, plan.weight_bytes);
+        programs += fmt::format("    {{steps{}, {}, {}, {}}},\n", suffix, plan.steps.size(), plan.arena_bytes,
+                                plan.weight_bytes);
     }
 
 private:
@@ -63,8 +65,8 @@ private:
         const auto* loop = std::get_if<Loop>(&step.spec);
         if (loop == nullptr) return fmt::format("// {}\n{}", comment, spec_row(spec, step));
         const LoopCode code = loop_code(*loop, identifier, comment);
-        return code.body + fmt::format("constexpr LoopSpec {}{{run_loop<{}_body>, nullptr, {}, {}}};\n", spec, identifier,
-                                       code.outer, code.work);
+        return code.body + fmt::format("constexpr LoopSpec {}{{run_loop<{}_body>, nullptr, {}, {}}};\n", spec,
+                                       identifier, code.outer, code.work);
     }
 
     Identifiers scope_;
@@ -92,13 +94,15 @@ std::string weights_text(const EmitOptions& options, const std::string& guard, c
 std::string needs_header(const runtime::Needs& needs) {
     return fmt::format(
         "#include \"runtime/specs.hpp\"\n\nnamespace igata::runtime {{\n\n"
-        "inline constexpr Needs needs{{{:#x}, {:#x}, {:#x}}};  // the rest is left out\n\n}}  // namespace igata::runtime\n",
+        "inline constexpr Needs needs{{{:#x}, {:#x}, {:#x}}};  // the rest is left out\n\n}}  // namespace "
+        "igata::runtime\n",
         needs.kinds, needs.activations, needs.convolutions);
 }
 
 /// The files of the runtime that the plans' steps need.
 std::vector<std::string> runtime_roots(Plans plans, bool weights_in_file) {
-    std::vector<std::string> roots = {"runtime/programs.hpp", "runtime/loop_arithmetic.hpp", "runtime/predictor_calls.hpp"};
+    std::vector<std::string> roots = {"runtime/programs.hpp", "runtime/loop_arithmetic.hpp",
+                                      "runtime/predictor_calls.hpp"};
     if (weights_in_file) roots.emplace_back("runtime/predictor_weights.hpp");
     for (const Plan& plan : plans)
         for (const Step& step : plan.steps)
@@ -107,7 +111,8 @@ std::vector<std::string> runtime_roots(Plans plans, bool weights_in_file) {
     return roots;
 }
 
-std::string predictor_cpp(Plans plans, const EmitOptions& options, Slots slots, const std::string& guard, const std::string& pool) {
+std::string predictor_cpp(Plans plans, const EmitOptions& options, Slots slots, const std::string& guard,
+                          const std::string& pool) {
     const bool in_file = options.weights == EmitOptions::Weights::file;
     Amalgamation runtime = amalgamate(runtime_roots(plans, in_file), {"cstddef", "cstdint"},
                                       {{"runtime/needs.hpp", needs_header(options.needs)}});
@@ -131,8 +136,9 @@ std::string predictor_cpp(Plans plans, const EmitOptions& options, Slots slots, 
 
 std::vector<EmittedFile> emit(Plans plans, const EmitOptions& options, const Remarks& remarks) {
     if (!is_identifier(options.name))
-        throw Error(ExitCode::usage, fmt::format("the name '{}' is no C++ identifier: pass another with --name, for example {}",
-                                                 options.name, to_identifier(options.name)));
+        throw Error(ExitCode::usage,
+                    fmt::format("the name '{}' is no C++ identifier: pass another with --name, for example {}",
+                                options.name, to_identifier(options.name)));
     std::string guard = options.name;
     for (char& c : guard) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
     Slots slots = interface_slots(plans, options.name);

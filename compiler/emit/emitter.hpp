@@ -11,8 +11,8 @@
 namespace igata {
 
 struct EmitOptions {
-    /// Where the weights go: string literals in the one C++ file, a .bin beside it that the assembler includes, or a .bin that
-    /// is mapped at run time.
+    /// Where the weights go: string literals in the one C++ file, a .bin beside it that the assembler includes, or a
+    /// .bin that is mapped at run time.
     enum class Weights : std::uint8_t { literal, incbin, file };
 
     std::string name;  ///< prefix of the C functions and the C++ namespace: an identifier
@@ -28,8 +28,8 @@ struct EmittedFile {
 /// One plan, or several of one model over one pool of weights (see pool_weights).
 using Plans = std::span<const Plan>;
 
-/// `<name>.cpp`, `<name>.h`, `<name>.hpp`, `<name>.json`, and `<name>.bin` where weights are kept apart. The same plans give the
-/// same bytes. Throws Error (usage) if the name is no identifier.
+/// `<name>.cpp`, `<name>.h`, `<name>.hpp`, `<name>.json`, and `<name>.bin` where weights are kept apart. The same plans
+/// give the same bytes. Throws Error (usage) if the name is no identifier.
 std::vector<EmittedFile> emit(Plans plans, const EmitOptions& options, const Remarks& remarks);
 inline std::vector<EmittedFile> emit(const Plan& plan, const EmitOptions& options, const Remarks& remarks) {
     return emit(Plans(&plan, 1), options, remarks);

@@ -47,7 +47,9 @@ std::string pointer_array(const char* type, const char* array, const std::vector
 }
 
 std::string array_type(const Dims& dims) { return fmt::format("std::array<std::int64_t, {}>", dims.size()); }
-std::string array_value(const Dims& dims) { return dims.empty() ? "{}" : fmt::format("{{{{{}}}}}", fmt::join(dims, ", ")); }
+std::string array_value(const Dims& dims) {
+    return dims.empty() ? "{}" : fmt::format("{{{{{}}}}}", fmt::join(dims, ", "));
+}
 
 /// `{{{1, 4}}}`: the dims of all ports of one kind, as InputShapes and OutputShapes take them.
 std::string shapes_value(const Ports& ports) {
@@ -64,7 +66,8 @@ std::string shapes_fields(const Ports& ports, const std::string* names) {
 }
 
 /// Tables and functions for calls that state their shapes, where there are several plans.
-Slots shaped_slots(std::span<const Plan> plans, const std::string& name, const std::vector<std::string>& names, const Slots& slots) {
+Slots shaped_slots(std::span<const Plan> plans, const std::string& name, const std::vector<std::string>& names,
+                   const Slots& slots) {
     if (plans.size() == 1) return {{"plans", ""}, {"shaped_run", ""}};
     const Plan& first = plans.front();
     std::vector<std::string> input_dims, output_dims;
@@ -74,7 +77,8 @@ Slots shaped_slots(std::span<const Plan> plans, const std::string& name, const s
     }
     if (output_dims.empty()) output_dims.emplace_back("nullptr");
     std::string rows;
-    for (const Plan& plan : plans) rows += fmt::format("    {{{}, {}}},\n", shapes_value(plan.inputs), shapes_value(plan.outputs));
+    for (const Plan& plan : plans)
+        rows += fmt::format("    {{{}, {}}},\n", shapes_value(plan.inputs), shapes_value(plan.outputs));
     Slots all = slots;
     all.insert(all.end(), {{"name", name},
                            {"input_fields", shapes_fields(first.inputs, names.data())},
@@ -82,7 +86,8 @@ Slots shaped_slots(std::span<const Plan> plans, const std::string& name, const s
                            {"plan_rows", rows},
                            {"input_dims", fmt::format("{}", fmt::join(input_dims, ", "))},
                            {"output_dims", fmt::format("{}", fmt::join(output_dims, ", "))}});
-    return {{"plans", fill_template("templates/plans.hpp.in", all)}, {"shaped_run", fill_template("templates/shaped_run.hpp.in", all)}};
+    return {{"plans", fill_template("templates/plans.hpp.in", all)},
+            {"shaped_run", fill_template("templates/shaped_run.hpp.in", all)}};
 }
 
 /// The ports of each plan as the C header shows them.
@@ -108,7 +113,8 @@ Slots interface_slots(std::span<const Plan> plans, const std::string& predictor)
         const bool is_input = ports == &plan.inputs;
         for (const Plan::Port& port : *ports) {
             const std::string& name = names[next++];
-            shapes += fmt::format("inline constexpr {} {}{};\n", array_type(port.type.dims), name, array_value(port.type.dims));
+            shapes += fmt::format("inline constexpr {} {}{};\n", array_type(port.type.dims), name,
+                                  array_value(port.type.dims));
             counts += fmt::format("inline constexpr std::size_t {} = {};\n", name, element_count(port.type.dims));
             parameters += fmt::format("{}{}{}* {}", parameters.empty() ? "" : ", ", is_input ? "const " : "",
                                       caller_type(port.type.dtype), name);
@@ -130,8 +136,9 @@ Slots interface_slots(std::span<const Plan> plans, const std::string& predictor)
     if (plan.batched) {
         const std::int64_t unit = (plan.inputs.empty() ? plan.outputs : plan.inputs).front().type.dims.front();
         parameters += fmt::format(", std::int64_t batch = {}", unit);
-        run_comment = fmt::format("    /// Row-major tensors of the shapes above with `batch` as axis 0, {}. Throws Error.\n",
-                                  plans.size() > 1 ? "made up of those of the plans" : fmt::format("a multiple of {}", unit));
+        run_comment =
+            fmt::format("    /// Row-major tensors of the shapes above with `batch` as axis 0, {}. Throws Error.\n",
+                        plans.size() > 1 ? "made up of those of the plans" : fmt::format("a multiple of {}", unit));
     }
     slots.insert(slots.end(), {{"parameters", parameters}, {"run_comment", run_comment}});
     slots.insert(slots.end(), shaped.begin(), shaped.end());
@@ -145,8 +152,8 @@ std::string step_info_rows(const Plan& plan) {
     for (const Step& step : plan.steps) {
         const StepCost cost = cost_of(step);
         rows += fmt::format("    {{{}, \"{}\", {}, {}, {}, {}}},\n", quote_literal(step.name), kind_of(step),
-                            quote_literal(step.origin.empty() ? step.name : step.origin), quote_literal(describe(step)), cost.flops,
-                            cost.bytes);
+                            quote_literal(step.origin.empty() ? step.name : step.origin), quote_literal(describe(step)),
+                            cost.flops, cost.bytes);
     }
     return rows;
 }
@@ -167,12 +174,13 @@ std::string plan_tables(const Plan& plan, const std::string& suffix) {
             }
             std::string dtype(name_of(port.type.dtype));
             for (char& c : dtype) c = static_cast<char>(c >= 'a' ? c - 'a' + 'A' : c);
-            rows += fmt::format("    {{{}, IGATA_{}, {}, {}, {}}},\n", quote_literal(port.name), dtype, dims.size(), dims_name,
-                                element_count(dims) * static_cast<std::int64_t>(size_of(port.type.dtype)));
+            rows += fmt::format("    {{{}, IGATA_{}, {}, {}, {}}},\n", quote_literal(port.name), dtype, dims.size(),
+                                dims_name, element_count(dims) * static_cast<std::int64_t>(size_of(port.type.dtype)));
         }
         if (!rows.empty()) out += fmt::format("constexpr igata_tensor_info {}s{}[] = {{\n{}}};\n", kind, suffix, rows);
     }
-    if (!plan.steps.empty()) out += fmt::format("constexpr igata_step_info step_infos{}[] = {{\n{}}};\n", suffix, step_info_rows(plan));
+    if (!plan.steps.empty())
+        out += fmt::format("constexpr igata_step_info step_infos{}[] = {{\n{}}};\n", suffix, step_info_rows(plan));
     return out;
 }
 
@@ -184,11 +192,14 @@ std::string port_rows(std::span<const Plan> plans, const std::string& name, bool
     for (std::size_t i = 0; i < plans.size(); ++i) {
         const Plan& plan = plans[i];
         const std::string suffix = i == 0 ? "" : fmt::format("_{}", i);
-        const auto table = [&](bool is_empty, const char* table_name) { return is_empty ? "nullptr" : table_name + suffix; };
+        const auto table = [&](bool is_empty, const char* table_name) {
+            return is_empty ? "nullptr" : table_name + suffix;
+        };
         out += plan_tables(plan, suffix);
-        rows += fmt::format("    {{\"{}\", {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, plans}},\n", name, plan.inputs.size(),
-                            plan.outputs.size(), table(plan.inputs.empty(), "inputs"), table(plan.outputs.empty(), "outputs"),
-                            plan.batched ? 1 : 0, weights_in_file ? 1 : 0, plan.steps.size(), plan.weight_bytes, plan.arena_bytes,
+        rows += fmt::format("    {{\"{}\", {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, plans}},\n", name,
+                            plan.inputs.size(), plan.outputs.size(), table(plan.inputs.empty(), "inputs"),
+                            table(plan.outputs.empty(), "outputs"), plan.batched ? 1 : 0, weights_in_file ? 1 : 0,
+                            plan.steps.size(), plan.weight_bytes, plan.arena_bytes,
                             table(plan.steps.empty(), "step_infos"), plans.size());
     }
     return out + fmt::format("constexpr igata_predictor_info plans[{}] = {{\n{}}};\n", plans.size(), rows);

@@ -18,8 +18,8 @@ struct Axis {
 /// The dims of more than one element.
 std::vector<Axis> axes_of(const Loop& loop);
 
-/// Ordered by the size of their steps, outermost first (the output's steps for kept axes, the inputs' for reduced ones), then
-/// neighbours that one loop can run over merged.
+/// Ordered by the size of their steps, outermost first (the output's steps for kept axes, the inputs' for reduced
+/// ones), then neighbours that one loop can run over merged.
 std::vector<Axis> merged(std::vector<Axis> axes);
 
 std::int64_t product(const std::vector<Axis>& axes);

@@ -55,7 +55,8 @@ std::string_view infix(ExprOp op, DataType dtype) {
 
 class Writer {
 public:
-    Writer(const std::vector<std::string>& operands, const std::string& prefix) : operands_(operands), prefix_(prefix) {}
+    Writer(const std::vector<std::string>& operands, const std::string& prefix)
+        : operands_(operands), prefix_(prefix) {}
 
     std::vector<std::string> statements;
 

@@ -19,8 +19,8 @@ struct ScalarCode {
     std::string value;
 };
 
-/// `operands[i]`: C++ for the loaded value of x_i; temporaries are `prefix`0, `prefix`1, ... The value has the compute type of
-/// `result` (an expression of another type is converted).
+/// `operands[i]`: C++ for the loaded value of x_i; temporaries are `prefix`0, `prefix`1, ... The value has the compute
+/// type of `result` (an expression of another type is converted).
 ScalarCode scalar_code(const ExprPtr& e, const std::vector<DataType>& types, const std::vector<std::string>& operands,
                        DataType result, const std::string& prefix);
 

@@ -35,7 +35,9 @@ public:
         work_ = product(kept_) * product(reduced_);
         open(fmt::format("struct {}_body {{", identifier));
         line("template <int>");
-        open("[[gnu::always_inline]] static void run(std::byte* const* operands, std::int64_t begin, std::int64_t end) {");
+        open(
+            "[[gnu::always_inline]] static void run(std::byte* const* operands, std::int64_t begin, std::int64_t end) "
+            "{");
         declare_operands();
     }
 
@@ -50,7 +52,8 @@ public:
     }
 
 private:
-    static constexpr std::int64_t lanes = 64;  // partial results of a long sum: enough for the compiler to vectorise over
+    static constexpr std::int64_t lanes =
+        64;  // partial results of a long sum: enough for the compiler to vectorise over
     static constexpr std::int64_t rows_at_once = 16;  // of short rows
 
     const Loop& loop_;
@@ -64,7 +67,9 @@ private:
     std::int64_t outer_ = 1, work_ = 1;
     bool split_ = false;  ///< the outermost loop, which begin and end delimit, is open
 
-    void line(std::string_view content) { text_ += std::string(static_cast<std::size_t>(4 * depth_), ' ').append(content) + '\n'; }
+    void line(std::string_view content) {
+        text_ += std::string(static_cast<std::size_t>(4 * depth_), ' ').append(content) + '\n';
+    }
     void open(std::string_view content) {
         line(content);
         ++depth_;
@@ -83,7 +88,8 @@ private:
             line(fmt::format("const auto* const x{} = reinterpret_cast<const {}*>(operands[{}]);", i,
                              storage_type(loop_.inputs[i].dtype), i));
         }
-        line(fmt::format("auto* const y = reinterpret_cast<{}*>(operands[{}]);", storage_type(loop_.output.dtype), output()));
+        line(fmt::format("auto* const y = reinterpret_cast<{}*>(operands[{}]);", storage_type(loop_.output.dtype),
+                         output()));
     }
 
     /// `for (std::int64_t i = 0; i < extent; ++i) {`; the first loop of all runs from begin to end.
@@ -113,7 +119,8 @@ private:
         for (std::size_t i = 0; i < bases_.size(); ++i) {
             if (axis.strides[i] == 0 || !used_[i] || (i == output() && !with_output)) continue;
             const std::string name = fmt::format("{}_{}", bases_[i].substr(0, bases_[i].find('_')), loops_);
-            line(fmt::format("{}auto* const {} = {}{};", i == output() ? "" : "const ", name, bases_[i], term(index, axis.strides[i])));
+            line(fmt::format("{}auto* const {} = {}{};", i == output() ? "" : "const ", name, bases_[i],
+                             term(index, axis.strides[i])));
             bases_[i] = name;
         }
         return former;
@@ -131,7 +138,8 @@ private:
     }
 
     std::string load(std::size_t i, std::int64_t stride, const std::string& index) const {
-        const std::string element = stride == 0 ? fmt::format("*{}", bases_[i]) : fmt::format("{}[{}]", bases_[i], subscript(index, stride));
+        const std::string element =
+            stride == 0 ? fmt::format("*{}", bases_[i]) : fmt::format("{}[{}]", bases_[i], subscript(index, stride));
         const bool half = compute_type(types_[i]) != storage_type(types_[i]);
         return half ? fmt::format("scalar::load({})", element) : element;
     }
@@ -201,8 +209,8 @@ private:
         return outer.strides[i] == 0 && inner.strides[i] != 0;
     }
 
-    /// True for an image with its channels innermost and few, and operands that hold one value a channel: loops over three
-    /// elements would not be vectorised.
+    /// True for an image with its channels innermost and few, and operands that hold one value a channel: loops over
+    /// three elements would not be vectorised.
     bool has_short_rows() const {
         if (kept_.size() < 2) return false;
         const Axis& outer = kept_[kept_.size() - 2];
@@ -248,7 +256,9 @@ private:
     /// `count`: the length of block number `index`, the last one of which may be shorter.
     void declare_count(std::int64_t extent, std::int64_t width, const std::string& index) {
         if (extent % width == 0) line(fmt::format("constexpr std::int64_t count = {};", width));
-        else line(fmt::format("const std::int64_t count = {0} - {1} * {2} < {2} ? {0} - {1} * {2} : {2};", extent, index, width));
+        else
+            line(fmt::format("const std::int64_t count = {0} - {1} * {2} < {2} ? {0} - {1} * {2} : {2};", extent, index,
+                             width));
     }
 
     // Reductions ------------------------------------------------------------------------------------------------------
@@ -257,7 +267,8 @@ private:
         const bool plain = is_floating(loop_.accumulator);
         switch (*loop_.reduce) {
             case Reduce::sum: return plain ? fmt::format("{} + {}", a, b) : fmt::format("scalar::add({}, {})", a, b);
-            case Reduce::product: return plain ? fmt::format("{} * {}", a, b) : fmt::format("scalar::mul({}, {})", a, b);
+            case Reduce::product:
+                return plain ? fmt::format("{} * {}", a, b) : fmt::format("scalar::mul({}, {})", a, b);
             case Reduce::minimum: return fmt::format("scalar::min({}, {})", a, b);
             case Reduce::maximum: return fmt::format("scalar::max({}, {})", a, b);
         }
@@ -300,7 +311,8 @@ private:
         return kept < reduced && kept_.back().extent >= 4;
     }
 
-    /// How many elements of a row to accumulate at once: a divisor of the row that fills whole registers, if there is one.
+    /// How many elements of a row to accumulate at once: a divisor of the row that fills whole registers, if there is
+    /// one.
     static std::int64_t block_width(std::int64_t row) {
         constexpr std::int64_t most = 128, vector = 16;
         if (row <= most) return row;
@@ -368,7 +380,8 @@ private:
         Axis row = reduced_.back();
         clear_lanes(lanes);
         const std::vector<std::string> start = bases_;
-        for (std::size_t i = 0; i + 1 < reduced_.size(); ++i) advance(reduced_[i], open_loop(reduced_[i].extent), false);
+        for (std::size_t i = 0; i + 1 < reduced_.size(); ++i)
+            advance(reduced_[i], open_loop(reduced_[i].extent), false);
         Axis block = row;
         for (std::int64_t& stride : block.strides) stride *= lanes;
         const std::vector<std::string> row_start = bases_;
@@ -385,7 +398,8 @@ private:
         for (std::size_t i = 0; i + 1 < reduced_.size(); ++i) close();
         bases_ = start;
         open(fmt::format("for (std::int64_t width = {}; width > 0; width /= 2) {{", lanes / 2));
-        line(fmt::format("for (std::int64_t j = 0; j < width; ++j) lane[j] = {};", combine("lane[j]", "lane[j + width]")));
+        line(fmt::format("for (std::int64_t j = 0; j < width; ++j) lane[j] = {};",
+                         combine("lane[j]", "lane[j + width]")));
         close();
         finish(output_element(0, ""), "lane[0]");
     }

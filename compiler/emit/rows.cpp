@@ -13,7 +13,9 @@ namespace igata {
 using namespace runtime;
 
 std::string row(DataType dtype) {
-    return dtype == DataType::undefined ? "DataType::undefined" : fmt::format("DataType::{}", dtype == DataType::boolean ? "boolean" : name_of(dtype));
+    return dtype == DataType::undefined
+               ? "DataType::undefined"
+               : fmt::format("DataType::{}", dtype == DataType::boolean ? "boolean" : name_of(dtype));
 }
 
 std::string float_literal(double value, bool single) {
@@ -41,13 +43,14 @@ std::string leading(const std::int64_t* values, int count) {
 
 std::string row(const MemorySpec& m) {
     if (m.dtype == DataType::undefined) return "{}";
-    return fmt::format("{{{}, {}, {}, {}}}", igata::row(m.dtype), m.rank, leading(m.dims, m.rank), leading(m.strides, m.rank));
+    return fmt::format("{{{}, {}, {}, {}}}", igata::row(m.dtype), m.rank, leading(m.dims, m.rank),
+                       leading(m.strides, m.rank));
 }
 
 std::string_view name_of(Eltwise e) {
-    static constexpr std::string_view names[] = {"relu", "linear",    "clip",     "sigmoid",   "swish", "tanh",
+    static constexpr std::string_view names[] = {"relu", "linear",      "clip",      "sigmoid",  "swish",     "tanh",
                                                  "elu",  "hardsigmoid", "hardswish", "gelu_erf", "gelu_tanh", "abs",
-                                                 "sqrt", "square",    "exp",      "log",       "softplus", "mish"};
+                                                 "sqrt", "square",      "exp",       "log",      "softplus",  "mish"};
     return names[static_cast<std::size_t>(e)];
 }
 
@@ -68,8 +71,9 @@ std::string_view name_of(Space space) {
 
 std::string row(const PostOp& op) {
     static constexpr std::string_view kinds[] = {"eltwise", "sum", "binary"};
-    return fmt::format("{{PostOp::Kind::{}, Eltwise::{}, Binary::{}, {}, {}, {}, {}}}", kinds[static_cast<std::size_t>(op.kind)],
-                       name_of(op.eltwise), name_of(op.binary), float_literal(static_cast<double>(op.alpha), true),
+    return fmt::format("{{PostOp::Kind::{}, Eltwise::{}, Binary::{}, {}, {}, {}, {}}}",
+                       kinds[static_cast<std::size_t>(op.kind)], name_of(op.eltwise), name_of(op.binary),
+                       float_literal(static_cast<double>(op.alpha), true),
                        float_literal(static_cast<double>(op.beta), true), row(op.operand), op.operand_index);
 }
 
@@ -161,7 +165,8 @@ struct SpecRow {
         std::string operands;
         for (int i = 0; i < s.operand_count; ++i) operands += (i > 0 ? ", " : "") + row(s.operands[i]);
         std::string floats;
-        for (const float value : s.floats) floats += (floats.empty() ? "" : ", ") + float_literal(static_cast<double>(value), true);
+        for (const float value : s.floats)
+            floats += (floats.empty() ? "" : ", ") + float_literal(static_cast<double>(value), true);
         return {"KernelSpec",
                 {{"name", fmt::format("\"{}\"", s.name)},
                  {"make", fmt::format("make_{}", s.name)},
@@ -207,8 +212,8 @@ std::string step_row(const std::string& identifier, const Plan& plan, const Step
                                 operand.offset + (placed ? buffer.offset : 0),
                                 operand.advance != 0 ? fmt::format(", {}", operand.advance) : "");
     }
-    return fmt::format("    {{StepKind::{}, &{}, {}, {}, {{{}}}}},\n", kinds[step.spec.index()], identifier, quote_literal(step.name),
-                       step.operands.size(), operands);
+    return fmt::format("    {{StepKind::{}, &{}, {}, {}, {{{}}}}},\n", kinds[step.spec.index()], identifier,
+                       quote_literal(step.name), step.operands.size(), operands);
 }
 
 }  // namespace igata

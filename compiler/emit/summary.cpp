@@ -17,7 +17,10 @@ Json ports_json(const std::vector<Plan::Port>& ports) {
             if (dim.known()) declared.push_back(dim.value);
             else declared.push_back(dim.symbol);
         }
-        all.push_back({{"name", port.name}, {"dtype", name_of(port.type.dtype)}, {"dims", port.type.dims}, {"declared", declared}});
+        all.push_back({{"name", port.name},
+                       {"dtype", name_of(port.type.dtype)},
+                       {"dims", port.type.dims},
+                       {"declared", declared}});
     }
     return all;
 }
@@ -64,7 +67,8 @@ std::string summary_json(Plans plans, const EmitOptions& options, const Remarks&
     }
     Json said = Json::array();
     for (const Remark& remark : remarks.all()) {
-        said.push_back({{"pass", remark.pass}, {"node", remark.node}, {"message", remark.message}, {"refused", remark.refused}});
+        said.push_back(
+            {{"pass", remark.pass}, {"node", remark.node}, {"message", remark.message}, {"refused", remark.refused}});
     }
     all["remarks"] = std::move(said);
     return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -14,7 +14,8 @@ void put(const Plan& plan, std::string& pool) {
         const auto bytes = buffer.constant->bytes();
         if (buffer.offset < 0) continue;  // not read by any step
         const auto offset = static_cast<std::size_t>(buffer.offset);
-        if (offset + bytes.size() > pool.size()) throw std::logic_error("constant '" + buffer.name + "' outside the pool");
+        if (offset + bytes.size() > pool.size())
+            throw std::logic_error("constant '" + buffer.name + "' outside the pool");
         if (!bytes.empty()) std::memcpy(pool.data() + offset, bytes.data(), bytes.size());
     }
 }

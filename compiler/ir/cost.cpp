@@ -100,8 +100,7 @@ struct Description {
     std::string operator()(const runtime::SoftmaxSpec& s) const { return dims(s.src); }
     std::string operator()(const runtime::LrnSpec& s) const { return dims(s.src); }
     std::string operator()(const runtime::KernelSpec& s) const {
-        return fmt::format("{} {} -> {}", s.name,
-                           dims(s.operands[0]), dims(s.operands[s.operand_count - 1]));
+        return fmt::format("{} {} -> {}", s.name, dims(s.operands[0]), dims(s.operands[s.operand_count - 1]));
     }
     std::string operator()(const runtime::ControlSpec& s) const {
         return std::string(plan_text::control_names.at(static_cast<std::size_t>(s.control)));

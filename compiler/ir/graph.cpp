@@ -21,7 +21,9 @@ T get_attr(const Attrs& attrs, const std::string& name, const T& fallback) {
 
 }  // namespace
 
-std::int64_t Attrs::get_int(const std::string& name, std::int64_t fallback) const { return get_attr(*this, name, fallback); }
+std::int64_t Attrs::get_int(const std::string& name, std::int64_t fallback) const {
+    return get_attr(*this, name, fallback);
+}
 float Attrs::get_float(const std::string& name, float fallback) const { return get_attr(*this, name, fallback); }
 std::string Attrs::get_string(const std::string& name, const std::string& fallback) const {
     return get_attr(*this, name, fallback);

@@ -57,34 +57,36 @@ public:
 /// result's shape). For Map, x0 is inputs[0]. Epilogues do not change the element type of the result.
 struct Node {
     std::string op;
-    std::string name;    ///< the model's name, for messages; may be empty
-    int version = 0;     ///< opset of the operator's domain in the model
-    std::vector<ValueId> inputs;   ///< no_value where an optional one is absent
+    std::string name;             ///< the model's name, for messages; may be empty
+    int version = 0;              ///< opset of the operator's domain in the model
+    std::vector<ValueId> inputs;  ///< no_value where an optional one is absent
     std::vector<ValueId> outputs;
     Attrs attrs;
-    ExprPtr epilogue;        ///< Map: the expression; others: null if there is none
-    int operand_begin = 0;   ///< first epilogue operand in `inputs`; only where `epilogue` is set and op is not Map
+    ExprPtr epilogue;       ///< Map: the expression; others: null if there is none
+    int operand_begin = 0;  ///< first epilogue operand in `inputs`; only where `epilogue` is set and op is not Map
 
     bool is_map() const { return op == "Map"; }
     bool has_epilogue() const { return epilogue != nullptr && !is_map(); }
     /// The operator's own inputs, without those of the epilogue.
-    std::size_t own_input_count() const { return has_epilogue() ? static_cast<std::size_t>(operand_begin) : inputs.size(); }
+    std::size_t own_input_count() const {
+        return has_epilogue() ? static_cast<std::size_t>(operand_begin) : inputs.size();
+    }
     /// inputs[i], or no_value beyond the end.
     ValueId input(std::size_t i) const { return i < own_input_count() ? inputs[i] : no_value; }
     ValueId output(std::size_t i) const { return i < outputs.size() ? outputs[i] : no_value; }
 };
 
 struct Value {
-    std::string name;  ///< unique in the graph, the model's own where it has one
-    ValueType type;    ///< known for all after infer_types
+    std::string name;                ///< unique in the graph, the model's own where it has one
+    ValueType type;                  ///< known for all after infer_types
     std::optional<Tensor> constant;  ///< an initialiser, or a result known at compile time
 };
 
 using NodeList = std::list<Node>;  // stable addresses, cheap insertion
 using NodeIt = NodeList::iterator;
 
-/// Nodes are kept in topological order. `inputs` are true inputs only: an initialiser that is also listed as a graph input
-/// is a constant.
+/// Nodes are kept in topological order. `inputs` are true inputs only: an initialiser that is also listed as a graph
+/// input is a constant.
 class Graph {
 public:
     struct Input {
@@ -146,8 +148,8 @@ public:
 
 private:
     std::vector<Node*> producer_;
-    std::vector<Node*> readers_;              // of value 0, then of value 1, ...
-    std::vector<std::size_t> first_reader_;   // by value, and one more
+    std::vector<Node*> readers_;             // of value 0, then of value 1, ...
+    std::vector<std::size_t> first_reader_;  // by value, and one more
     std::vector<int> counts_;
 };
 

@@ -18,7 +18,7 @@ struct Half {
         const auto x = std::bit_cast<std::uint32_t>(value);
         const auto sign = static_cast<std::uint16_t>((x >> 16U) & 0x8000U);
         const std::uint32_t magnitude = x & 0x7fffffffU;
-        if (magnitude > 0x7f800000U) return static_cast<std::uint16_t>(sign | 0x7e00U);  // NaN
+        if (magnitude > 0x7f800000U) return static_cast<std::uint16_t>(sign | 0x7e00U);   // NaN
         if (magnitude >= 0x477ff000U) return static_cast<std::uint16_t>(sign | 0x7c00U);  // rounds to infinity
         if (magnitude < 0x38800000U) {  // subnormal: let the FPU round by adding 0.5 in the right binade
             const float shifted = std::bit_cast<float>(magnitude) + 0.5F;

@@ -157,8 +157,8 @@ std::span<const char* const> kernel_names() {
 }
 
 std::string_view kind_of(const Step& step) {
-    static constexpr std::array<std::string_view, 9> names{"convolution", "deconvolution", "matmul",  "pooling", "softmax",
-                                                           "lrn",         "kernel",        "control", "loop"};
+    static constexpr std::array<std::string_view, 9> names{
+        "convolution", "deconvolution", "matmul", "pooling", "softmax", "lrn", "kernel", "control", "loop"};
     static_assert(names.size() == std::variant_size_v<StepSpecVariant>);
     return names.at(step.spec.index());
 }

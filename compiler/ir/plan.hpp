@@ -41,8 +41,8 @@ struct View {
     BufferId buffer = no_buffer;
     std::int64_t offset = 0;  ///< first element, in elements
     DataType dtype = DataType::undefined;
-    Dims dims;     ///< ONNX order
-    Dims strides;  ///< elements, may be 0 (repeated) or negative (reversed)
+    Dims dims;                 ///< ONNX order
+    Dims strides;              ///< elements, may be 0 (repeated) or negative (reversed)
     std::int64_t advance = 0;  ///< elements further with every iteration of the innermost repeat
 
     bool valid() const { return buffer != no_buffer; }
@@ -93,8 +93,8 @@ struct StepOperand {
     std::int64_t advance = 0;     ///< bytes further with every iteration of the innermost repeat around the step
 };
 
-/// One primitive, loop, kernel call, or step of control. Operand order as documented at the spec; a loop's are its inputs, then its
-/// output.
+/// One primitive, loop, kernel call, or step of control. Operand order as documented at the spec; a loop's are its
+/// inputs, then its output.
 struct Step {
     std::string name;    ///< unique; from the node it stands for
     std::string origin;  ///< the model's node names, for people

@@ -55,8 +55,8 @@ private:
     std::map<std::size_t, Tensor> constants_;
 };
 
-/// What `expand` sees: beyond what `infer` does, ways to put nodes of other operators before this one. New nodes bear its
-/// name, and are typed once all are there.
+/// What `expand` sees: beyond what `infer` does, ways to put nodes of other operators before this one. New nodes bear
+/// its name, and are typed once all are there.
 class ExpandContext : public InferContext {
 public:
     ExpandContext(Graph& graph, NodeIt node) : InferContext(graph, *node), graph_(graph), at_(node) {}
@@ -124,39 +124,40 @@ public:
     virtual View temporary(DataType dtype, const Dims& dims) = 0;
     /// A compile-time constant in the weights, row-major.
     virtual View constant(const Tensor& tensor) = 0;
-    /// The view itself if it is dense in `order`, else a copy in that order by a loop (a constant is reordered now). A copy
-    /// of an activation is remarked upon.
+    /// The view itself if it is dense in `order`, else a copy in that order by a loop (a constant is reordered now). A
+    /// copy of an activation is remarked upon.
     virtual View in_order(const View& view, const std::vector<int>& order) = 0;
     View row_major(const View& view) { return in_order(view, row_major_order(view.dims.size())); }
     /// The view under new dims without a copy if strides allow, else of a row-major copy.
     virtual View reshaped(const View& view, const Dims& dims) = 0;
 
-    /// Appends a primitive that makes `output` in `dst_order`, with the node's epilogue. The MemorySpecs of `spec` are filled
-    /// in from the operands (an absent bias is an invalid View), so the operator sets only the other fields; dst and the
-    /// post-ops' operands are made here. A residual that dies here and is laid out like dst becomes `sum`, and dst takes over
-    /// its buffer; a constant added along the channels becomes the bias if there is none. What no post-op covers becomes a
-    /// loop after the step, so the caller always succeeds. A MatMul whose result has other dims than the primitive's dst (a
-    /// vector) sets spec.dst's rank and dims.
+    /// Appends a primitive that makes `output` in `dst_order`, with the node's epilogue. The MemorySpecs of `spec` are
+    /// filled in from the operands (an absent bias is an invalid View), so the operator sets only the other fields; dst
+    /// and the post-ops' operands are made here. A residual that dies here and is laid out like dst becomes `sum`, and
+    /// dst takes over its buffer; a constant added along the channels becomes the bias if there is none. What no
+    /// post-op covers becomes a loop after the step, so the caller always succeeds. A MatMul whose result has other
+    /// dims than the primitive's dst (a vector) sets spec.dst's rank and dims.
     virtual void add_with_epilogue(StepSpecVariant spec, std::vector<View> operands_before_dst, std::size_t output,
                                    const std::vector<int>& dst_order) = 0;
 
     /// Appends a step whose spec is complete; the last operand is the one written unless `written` says otherwise.
-    virtual void add(StepSpecVariant spec, const std::vector<View>& operands, std::vector<std::size_t> written = {}) = 0;
+    virtual void add(StepSpecVariant spec, const std::vector<View>& operands,
+                     std::vector<std::size_t> written = {}) = 0;
     /// Appends the loop `out = body(inputs)` with inputs broadcast to out.dims.
     virtual void add_map(const ExprPtr& body, const std::vector<View>& inputs, const View& out) = 0;
-    /// Appends a reduction of `body(inputs)` (over the broadcast box of the inputs) along `axes` of the box into `out`, whose
-    /// dims are the box's with the reduced axes kept as 1.
+    /// Appends a reduction of `body(inputs)` (over the broadcast box of the inputs) along `axes` of the box into `out`,
+    /// whose dims are the box's with the reduced axes kept as 1.
     virtual void add_reduce(Reduce kind, const ExprPtr& body, const std::vector<View>& inputs, const Dims& box,
                             const std::vector<std::int64_t>& axes, const View& out, DataType accumulator,
                             const ExprPtr& finish) = 0;
 
-    /// Appends the steps of a body whose inputs are laid out as given; returns how its outputs are. The body writes to no
-    /// memory that was there before.
+    /// Appends the steps of a body whose inputs are laid out as given; returns how its outputs are. The body writes to
+    /// no memory that was there before.
     virtual std::vector<View> lower_body(const Graph& body, const std::vector<View>& inputs) = 0;
     /// How many steps there are.
     virtual std::size_t step_count() const = 0;
-    /// Brings what `view` shows to `target`, which nobody else has read or written since step `begin`: by a copy, or where
-    /// steps from `begin` on made it in a buffer of its own, by letting them store it there.
+    /// Brings what `view` shows to `target`, which nobody else has read or written since step `begin`: by a copy, or
+    /// where steps from `begin` on made it in a buffer of its own, by letting them store it there.
     virtual void deliver(const View& view, const View& target, std::size_t begin) = 0;
 
     virtual void remark(const std::string& message) = 0;
@@ -186,16 +187,17 @@ struct RuleMatch {
 /// - A name that no statement makes binds to any value, the same one at each mention, or to no_value where an optional
 ///   input is absent. One that `c = constant` makes binds to constants only. `_` as an input is anything, or nothing.
 /// - `...` takes any further inputs; without it a node may not have more inputs than the pattern, but may have fewer.
-/// - `A|B` is either operator, `_` any. Add, Mul, Min, Max, And, Or, Xor and Equal of two inputs match either way round.
+/// - `A|B` is either operator, `_` any. Add, Mul, Min, Max, And, Or, Xor and Equal of two inputs match either way
+/// round.
 /// - A statement may name several outputs (`_` for one of no interest); a node may have more than are named.
 /// - Nodes that carry an epilogue do not match.
-/// `apply` edits the graph and returns nothing, or leaves it alone and returns why it refuses (empty: not worth a remark).
-/// It inserts new nodes right before the root (`graph.insert(m.at("y"), node, "name")`: they need no types, and are folded
-/// if all their inputs are constant), redirects readers (`graph.replace_uses`) or edits matched nodes in place. It never
-/// erases nodes: what is then unused vanishes. The root's own results keep their types; an intermediate value that an edit
-/// in place gives another type must have its type cleared.
+/// `apply` edits the graph and returns nothing, or leaves it alone and returns why it refuses (empty: not worth a
+/// remark). It inserts new nodes right before the root (`graph.insert(m.at("y"), node, "name")`: they need no types,
+/// and are folded if all their inputs are constant), redirects readers (`graph.replace_uses`) or edits matched nodes in
+/// place. It never erases nodes: what is then unused vanishes. The root's own results keep their types; an intermediate
+/// value that an edit in place gives another type must have its type cleared.
 struct Rule {
-    std::string name;     ///< in kebab-case, as remarks show it
+    std::string name;  ///< in kebab-case, as remarks show it
     std::string pattern;
     std::function<std::optional<std::string>(RuleMatch&)> apply;
 };
@@ -214,19 +216,20 @@ struct Tolerance {
     double atol = 1e-7;
 };
 
-/// A small random case of the operator for fuzzing: a graph in the text form with constants and inputs of random shapes.
+/// A small random case of the operator for fuzzing: a graph in the text form with constants and inputs of random
+/// shapes.
 using SampleFn = std::function<std::string(std::uint32_t seed)>;
 
 struct OpDef {
-    std::string name;              ///< ONNX's
-    std::string domain;            ///< "" is the default domain
-    std::string family;            ///< filled by the registry: the file's stem
-    int since = 1;                 ///< first opset that has the operator
-    int newest = 1;                ///< the newest opset that changed it and that is understood here
+    std::string name;    ///< ONNX's
+    std::string domain;  ///< "" is the default domain
+    std::string family;  ///< filled by the registry: the file's stem
+    int since = 1;       ///< first opset that has the operator
+    int newest = 1;      ///< the newest opset that changed it and that is understood here
     int min_inputs = 1;
-    int max_inputs = 1;            ///< -1: variadic
+    int max_inputs = 1;  ///< -1: variadic
     int min_outputs = 1;
-    int max_outputs = 1;           ///< -1: variadic
+    int max_outputs = 1;  ///< -1: variadic
     std::vector<AttrDef> attrs;
     /// Rewrites a node of an older opset to the newest form (attributes become inputs, ...). Null if nothing changed.
     std::function<void(Graph&, NodeIt)> raise;
@@ -235,8 +238,8 @@ struct OpDef {
     std::function<void(InferContext&)> infer;
     std::function<void(EvalContext&)> eval;
     std::function<void(LowerContext&)> lower;
-    /// Elementwise operators: the expression of one element, operands = the inputs; `infer`, `eval` and `lower` then follow
-    /// from it where they are not given (see elementwise.hpp), and fuse_maps turns the node into a Map.
+    /// Elementwise operators: the expression of one element, operands = the inputs; `infer`, `eval` and `lower` then
+    /// follow from it where they are not given (see elementwise.hpp), and fuse_maps turns the node into a Map.
     std::function<ExprPtr(const Graph&, const Node&)> expression;
     /// Variadic, yet any input may be absent: `infer` checks them itself.
     bool may_lack_inputs = false;
@@ -255,7 +258,7 @@ struct OpDef {
     std::vector<Rule> rules;
     SampleFn sample = nullptr;
     Tolerance tolerance;
-    std::string note;              ///< limits, shown in the operator table
+    std::string note;  ///< limits, shown in the operator table
 };
 
 /// All operators. Built once from the operator files; read-only afterwards.

@@ -12,8 +12,8 @@
 
 #include "compiler/ir/interpret.hpp"
 #include "compiler/ops/known_value.hpp"
-#include "compiler/ops/onnx_type.hpp"
 #include "compiler/ops/lowering.hpp"
+#include "compiler/ops/onnx_type.hpp"
 
 namespace igata {
 
@@ -68,7 +68,8 @@ Distribution distribution_of(const Node& node) {
 void infer_random(InferContext& c) {
     const bool like = c.input_count() > 0;
     const DataType fallback = like ? c.dtype(0) : DataType::f32;
-    const DataType dtype = c.attrs().has("dtype") ? data_type_of_onnx(c.attrs().get_int("dtype", 1), c.node()) : fallback;
+    const DataType dtype =
+        c.attrs().has("dtype") ? data_type_of_onnx(c.attrs().get_int("dtype", 1), c.node()) : fallback;
     if (!is_floating(dtype)) c.fail(fmt::format("makes floats, not {}", name_of(dtype)));
     c.set_output(0, {dtype, like ? c.dims(0) : c.attrs().get_ints("shape")});
 }
@@ -134,7 +135,8 @@ OpDef bernoulli_op() {
     op.infer = [](InferContext& c) {
         if (!is_floating(c.dtype(0))) c.fail(fmt::format("needs floats, not {}", name_of(c.dtype(0))));
         const DataType own = c.dtype(0);
-        c.set_output(0, {c.attrs().has("dtype") ? data_type_of_onnx(c.attrs().get_int("dtype", 1), c.node()) : own, c.dims(0)});
+        c.set_output(
+            0, {c.attrs().has("dtype") ? data_type_of_onnx(c.attrs().get_int("dtype", 1), c.node()) : own, c.dims(0)});
     };
     op.eval = [](EvalContext& c) {
         const Tensor numbers = uniform_numbers(c.node(), c.input(0).dims());

@@ -88,7 +88,8 @@ OpDef mel_weight_matrix_op() {
                 std::floor(static_cast<double>(length + 1) * scale.hertz(band) / static_cast<double>(rate));
             bins.push_back(static_cast<std::int64_t>(std::clamp(bin, -1e15, 1e15)));
         }
-        return triangles(bins, length / 2 + 1).cast(data_type_of_onnx(c.node().attrs.get_int("output_datatype", 1), c.node()));
+        return triangles(bins, length / 2 + 1)
+            .cast(data_type_of_onnx(c.node().attrs.get_int("output_datatype", 1), c.node()));
     });
     op.since = op.newest = 17;
     op.min_inputs = op.max_inputs = 5;

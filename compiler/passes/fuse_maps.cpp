@@ -11,8 +11,8 @@
 
 #include <fmt/format.h>
 
-#include "compiler/ops/elementwise.hpp"
 #include "compiler/ir/subgraphs.hpp"
+#include "compiler/ops/elementwise.hpp"
 #include "compiler/passes/compose.hpp"
 #include "compiler/passes/passes.hpp"
 

@@ -5,8 +5,8 @@
 //
 // A node whose operator is a composition of others is replaced by them first (OpDef::expand).
 //
-// Small values that follow from constants alone become constants at once, because shapes hang on them. Bodies of If, Loop
-// and Scan are typed with the node that holds them, or put in its place (see expand_control).
+// Small values that follow from constants alone become constants at once, because shapes hang on them. Bodies of If,
+// Loop and Scan are typed with the node that holds them, or put in its place (see expand_control).
 #include <fmt/format.h>
 
 #include "compiler/ops/op.hpp"

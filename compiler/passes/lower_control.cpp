@@ -1,5 +1,5 @@
-// What the `lower` of If, Loop and Scan asks for: the steps of a body in the midst of the plan around it, and its results
-// in the memory where they belong.
+// What the `lower` of If, Loop and Scan asks for: the steps of a body in the midst of the plan around it, and its
+// results in the memory where they belong.
 //
 //     b2 = f(b1)  b1 <- b2      b2 is a body's result, and b1 a state, or the iteration's slice of what is stacked
 //     b1 = f(b1)                where nobody needs what was in b1 once b2 is being made; else a copy

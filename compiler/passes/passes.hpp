@@ -38,14 +38,14 @@ private:
 /// Gives every symbolic input dim its number. An unbound dim at axis 0 becomes 1 with a remark; other unbound dims are
 /// one Error (usage) that lists them with a ready command line; so is a binding that names nothing.
 void bind_dims(Graph& graph, const Bindings& bindings, Remarks& remarks);
-/// Types and shapes of all values; values that follow from types or small integer constants alone (shape arithmetic) become
-/// constants on the way. Throws BadInput or Unsupported with the node.
-/// A declared output shape that differs gets a remark, and is corrected.
+/// Types and shapes of all values; values that follow from types or small integer constants alone (shape arithmetic)
+/// become constants on the way. Throws BadInput or Unsupported with the node. A declared output shape that differs gets
+/// a remark, and is corrected.
 void infer_types(Graph& graph, Remarks& remarks);
 /// Nodes whose inputs are all constants are evaluated and removed.
 void fold_constants(Graph& graph, Remarks& remarks);
-/// Float layers between DequantizeLinear and QuantizeLinear become layers of integers; what is left of the two is folded or
-/// becomes Maps.
+/// Float layers between DequantizeLinear and QuantizeLinear become layers of integers; what is left of the two is
+/// folded or becomes Maps.
 void fuse_quantized(Graph& graph, Remarks& remarks, Budget budget = {});
 /// Applies the operators' rewrite rules, and removes dead nodes, until nothing changes.
 void simplify(Graph& graph, Remarks& remarks, Budget budget = {});
@@ -80,8 +80,8 @@ struct PipelineOptions {
     std::vector<std::string> print_after;  ///< pass names, or "all"; printed to `dump`
     std::string stop_after;                ///< pass name; the Plan is then empty if it comes before lower
     bool time_passes = false;
-    int bisect = -1;                       ///< run only the first N rewrites of simplify and the fusions; -1 = all
-    bool fuse = true;                      ///< false: skip simplify and whatever fuses or absorbs (for tests)
+    int bisect = -1;   ///< run only the first N rewrites of simplify and the fusions; -1 = all
+    bool fuse = true;  ///< false: skip simplify and whatever fuses or absorbs (for tests)
     std::FILE* dump = stderr;
     /// Called after every Graph pass, with its name; `check --passes` runs the interpreter here.
     std::function<void(const std::string& pass, const Graph& graph)> after;

@@ -3,8 +3,8 @@
 //
 //     b1 = f(x); b2 = g(x); b3 = h(b1); b4 = h(b2)   becomes   b1 = f(x); b3 = h(b1); b2 = g(x); b4 = h(b2)
 //
-// A step that writes over its operand (a sum post-op) stays after every other reader of it. Plans with branches or repeats
-// keep their order.
+// A step that writes over its operand (a sum post-op) stays after every other reader of it. Plans with branches or
+// repeats keep their order.
 #include <algorithm>
 #include <set>
 

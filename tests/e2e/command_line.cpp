@@ -25,16 +25,21 @@ public:
         for (std::size_t at = 0; (at = main.find("@name@", at)) != std::string::npos;) main.replace(at, 6, name);
         test::write_file(path("main.cpp"), main);
         std::string sources = name + ".cpp main.cpp";
-        for (const char* source : {"cli", "arguments", "image", "tensor", "profile", "peak"}) sources += fmt::format(" {}/runtime/predictor_{}.cpp", IGATA_SOURCE_DIR, source);
-        test::run_command(fmt::format("{} -fopenmp -I. -I{} {} -o {} -ldnnl", test::strict, IGATA_SOURCE_DIR, sources, name), folder_.path());
+        for (const char* source : {"cli", "arguments", "image", "tensor", "profile", "peak"})
+            sources += fmt::format(" {}/runtime/predictor_{}.cpp", IGATA_SOURCE_DIR, source);
+        test::run_command(
+            fmt::format("{} -fopenmp -I. -I{} {} -o {} -ldnnl", test::strict, IGATA_SOURCE_DIR, sources, name),
+            folder_.path());
     }
 
     std::filesystem::path path(const std::string& file) const { return folder_.path() / file; }
 
     Said run(const std::string& arguments) const {
-        const std::string command = fmt::format("cd {} && ./{} {} >out.txt 2>err.txt", folder_.path().string(), name_, arguments);
+        const std::string command =
+            fmt::format("cd {} && ./{} {} >out.txt 2>err.txt", folder_.path().string(), name_, arguments);
         const int status = std::system(command.c_str());
-        return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, test::read_file(path("out.txt")), test::read_file(path("err.txt"))};
+        return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, test::read_file(path("out.txt")),
+                test::read_file(path("err.txt"))};
     }
 
     void refuses(const std::string& arguments, int code, const std::string& message) const {
@@ -52,7 +57,8 @@ private:
 /// A picture of one colour.
 std::string plain_picture(int width, int height, unsigned char red, unsigned char green, unsigned char blue) {
     std::string picture = fmt::format("P6\n{} {}\n255\n", width, height);
-    for (int i = 0; i < width * height; ++i) picture += {static_cast<char>(red), static_cast<char>(green), static_cast<char>(blue)};
+    for (int i = 0; i < width * height; ++i)
+        picture += {static_cast<char>(red), static_cast<char>(green), static_cast<char>(blue)};
     return picture;
 }
 
@@ -81,7 +87,10 @@ TEST_CASE("a predictor classifies pictures") {
 
     CHECK(classifier.run("image=image.npy --output scores=scores.npy").code == 0);
     CHECK(read_npy(classifier.path("scores.npy")).dims() == Dims{1, 5});
-    CHECK(classifier.run("--describe").out.find("input   image  f32[1,3,32,32]\noutput  scores  f32[1,5]\nbatch   any multiple of the above\n") != std::string::npos);
+    CHECK(
+        classifier.run("--describe")
+            .out.find("input   image  f32[1,3,32,32]\noutput  scores  f32[1,5]\nbatch   any multiple of the above\n") !=
+        std::string::npos);
     const std::string timed = classifier.run("--benchmark 3 --threads 1").out;
     CHECK(timed.find("(runs 3, threads 1)\npeak memory ") != std::string::npos);
     const std::string profiled = classifier.run("--benchmark 3 --threads 1 --per-step").out;
@@ -98,8 +107,10 @@ TEST_CASE("a predictor classifies pictures") {
     classifier.refuses("broken.png", 4, "broken.png: not a picture that can be read (unknown image type)");
     classifier.refuses("absent.png", 4, "absent.png: cannot open");
     classifier.refuses("a.ppm --mean 1,2", 2, "--mean and --std take 1 or 3 numbers for input 'image' f32[1,3,32,32]");
-    classifier.refuses("a.ppm --layout nhwc", 2, "input 'image' f32[1,3,32,32] has no axis of 1, 3 or 4 channels: pass image=FILE.npy");
-    classifier.refuses("a.ppm image=image.npy", 2, "pass either pictures or NAME=FILE.npy, not both ('a.ppm' was taken for a picture)");
+    classifier.refuses("a.ppm --layout nhwc", 2,
+                       "input 'image' f32[1,3,32,32] has no axis of 1, 3 or 4 channels: pass image=FILE.npy");
+    classifier.refuses("a.ppm image=image.npy", 2,
+                       "pass either pictures or NAME=FILE.npy, not both ('a.ppm' was taken for a picture)");
 }
 
 TEST_CASE("a predictor of several plans takes what they serve") {
@@ -136,11 +147,13 @@ TEST_CASE("a predictor runs on files, and says what is wrong with them") {
 
     CHECK(statistics.run("a=a.npy b=b.npy --output above=above.npy --output best=best.npy").code == 0);
     CHECK(read_npy(statistics.path("above.npy")) == Tensor::of<bool>({2}, {false, true}));
-    CHECK(read_npy(statistics.path("best.npy")) == test::read_tensors(models / "statistics" / "test_data_set_0", "output_")[1]);
+    CHECK(read_npy(statistics.path("best.npy")) ==
+          test::read_tensors(models / "statistics" / "test_data_set_0", "output_")[1]);
 
     statistics.refuses("a=a.npy", 2, "input 'b' is missing: pass b=FILE.npy");
     statistics.refuses("a=a.npy c=b.npy", 2, "no input is called 'c'; there is: a, b");
-    statistics.refuses("a=a.npy b=b.npy --output z=z.npy", 2, "no output is called 'z'; there is: variance, best, above");
+    statistics.refuses("a=a.npy b=b.npy --output z=z.npy", 2,
+                       "no output is called 'z'; there is: variance, best, above");
     statistics.refuses("a=a.npy b=b32.npy", 4, "b32.npy: i32[2] does not fit 'b', which is i64[2]");
     statistics.refuses("a=a.npy b=long.npy", 4, "long.npy: i64[3] does not fit 'b', which is i64[2]");
     statistics.refuses("a=cut.npy b=b.npy", 4, "cut.npy: truncated");

@@ -30,7 +30,8 @@ int pick(Random& random, int count) { return static_cast<int>(random() % static_
 /// Values that stay in range of every type used: small, with zeros and both signs.
 Tensor random_tensor(Random& random, DataType dtype, const Dims& dims) {
     Tensor wide(DataType::f64, dims);
-    for (double& value : wide.mutable_values<double>()) value = (pick(random, 41) - 20) / (is_floating(dtype) ? 8.0 : 2.0);
+    for (double& value : wide.mutable_values<double>())
+        value = (pick(random, 41) - 20) / (is_floating(dtype) ? 8.0 : 2.0);
     return wide.cast(dtype);
 }
 
@@ -45,25 +46,47 @@ Dims random_strides(Random& random, const Dims& extents) {
     return strides;
 }
 
-constexpr const char* float_bodies[] = {
-    "x0 * sigmoid(x0)", "max(x0 + x1, 0) * 0.5", "select(x0 < x1, x0, tanh(x1))", "exp(-abs(x0)) + erf(x1)", "pow(abs(x0) + 1, 0.5) / 3",
-    "min(x0, x1) - x2 * x2", "floor(x0) + ceil(x1) + round(x2)", "sqrt(abs(x0)) + log(abs(x1) + 1) + log1p(abs(x2))", "mod(x0, 3) + fmod(x1, 2)",
-    "sign(x0) * cast<f32>(cast<i32>(x1))", "sin(x0) + cos(x0) + atan(x1)", "3", "x0"};
-constexpr const char* integer_bodies[] = {"x0 + x1 * 3", "x0 / x1", "mod(x0, x1)", "fmod(x0, x1)", "max(x0, x1) - min(x0, 2)", "pow(x0, 3)",
-                                          "select(x0 == x1, -x0, abs(x1))", "bitwise_xor(x0, bitwise_not(x1))", "shift_left(x0, 1)", "sign(x0)"};
+constexpr const char* float_bodies[] = {"x0 * sigmoid(x0)",
+                                        "max(x0 + x1, 0) * 0.5",
+                                        "select(x0 < x1, x0, tanh(x1))",
+                                        "exp(-abs(x0)) + erf(x1)",
+                                        "pow(abs(x0) + 1, 0.5) / 3",
+                                        "min(x0, x1) - x2 * x2",
+                                        "floor(x0) + ceil(x1) + round(x2)",
+                                        "sqrt(abs(x0)) + log(abs(x1) + 1) + log1p(abs(x2))",
+                                        "mod(x0, 3) + fmod(x1, 2)",
+                                        "sign(x0) * cast<f32>(cast<i32>(x1))",
+                                        "sin(x0) + cos(x0) + atan(x1)",
+                                        "3",
+                                        "x0"};
+constexpr const char* integer_bodies[] = {"x0 + x1 * 3",
+                                          "x0 / x1",
+                                          "mod(x0, x1)",
+                                          "fmod(x0, x1)",
+                                          "max(x0, x1) - min(x0, 2)",
+                                          "pow(x0, 3)",
+                                          "select(x0 == x1, -x0, abs(x1))",
+                                          "bitwise_xor(x0, bitwise_not(x1))",
+                                          "shift_left(x0, 1)",
+                                          "sign(x0)"};
 
 Case random_case(unsigned seed) {
     Random random(seed);
     Case c;
     const bool floats = pick(random, 3) > 0;
-    const DataType type = floats ? (pick(random, 4) > 0 ? DataType::f32 : pick(random, 2) == 0 ? DataType::f64 : DataType::f16)
-                                 : (pick(random, 2) == 0 ? DataType::i64 : pick(random, 2) == 0 ? DataType::i32 : DataType::i8);
+    const DataType type = floats ? (pick(random, 4) > 0    ? DataType::f32
+                                    : pick(random, 2) == 0 ? DataType::f64
+                                                           : DataType::f16)
+                                 : (pick(random, 2) == 0   ? DataType::i64
+                                    : pick(random, 2) == 0 ? DataType::i32
+                                                           : DataType::i8);
     c.text = floats ? float_bodies[pick(random, static_cast<int>(std::size(float_bodies)))]
                     : integer_bodies[pick(random, static_cast<int>(std::size(integer_bodies)))];
     if (type != DataType::f32 && c.text.find("cast<") != std::string::npos) c.text = "x0 + x1";
     c.loop.body = expr::parse(c.text);
     const int rank = pick(random, 5);
-    for (int d = 0; d < rank; ++d) c.loop.extents.push_back(pick(random, 4) == 0 ? 65 + pick(random, 80) : 1 + pick(random, 5));
+    for (int d = 0; d < rank; ++d)
+        c.loop.extents.push_back(pick(random, 4) == 0 ? 65 + pick(random, 80) : 1 + pick(random, 5));
     const bool reduces = pick(random, 2) == 0 && c.text != "3";
     c.output_dims = c.loop.extents;
     if (reduces) {
@@ -95,7 +118,10 @@ Case normalisation(std::int64_t pixels, std::int64_t channels, std::int64_t chan
     c.text = "x0 * 0.25 + x1 - x2 + x3";
     c.loop.body = expr::parse(c.text);
     c.loop.extents = c.output_dims = {pixels, channels};
-    c.loop.inputs = {{DataType::f32, {channels, 1}}, {DataType::f32, {0, channel_step}}, {DataType::f32, {0, 1}}, {DataType::f32, {0, 0}}};
+    c.loop.inputs = {{DataType::f32, {channels, 1}},
+                     {DataType::f32, {0, channel_step}},
+                     {DataType::f32, {0, 1}},
+                     {DataType::f32, {0, 0}}};
     for (int i = 0; i < 4; ++i) c.inputs.push_back(random_tensor(random, DataType::f32, {pixels, channels * 2}));
     c.loop.output = {DataType::f32, {channels, 1}};
     return c;
@@ -138,11 +164,15 @@ TEST_CASE("generated loops compute what the interpreter computes") {
         const LoopCode code = loop_code(cases[i].loop, fmt::format("case{}", i), cases[i].text);
         source += code.body;
         outer.push_back(code.outer);
-        functions += fmt::format("extern \"C\" void run{0}(std::byte* const* o, std::int64_t b, std::int64_t e) {{ run_loop<case{0}_body>(nullptr, o, b, e); }}\n", i);
+        functions += fmt::format(
+            "extern \"C\" void run{0}(std::byte* const* o, std::int64_t b, std::int64_t e) {{ "
+            "run_loop<case{0}_body>(nullptr, o, b, e); }}\n",
+            i);
     }
     const test::TemporaryFolder folder;
     test::write_file(folder.path() / "loops.cpp", source + "}\n" + functions);
-    test::run_command(std::string(test::strict) + "-I" IGATA_SOURCE_DIR " -shared -fPIC loops.cpp -o loops.so", folder.path());
+    test::run_command(std::string(test::strict) + "-I" IGATA_SOURCE_DIR " -shared -fPIC loops.cpp -o loops.so",
+                      folder.path());
     const test::Library library(folder.path() / "loops.so");
     for (unsigned i = 0; i < count; ++i) {
         CAPTURE(i);
@@ -153,9 +183,12 @@ TEST_CASE("generated loops compute what the interpreter computes") {
         });
         check_equal(c, run(c, [&](std::byte* const* operands) { function(operands, 0, outer[i]); }), expected);
         // In two parts, as two threads would.
-        check_equal(c, run(c, [&](std::byte* const* operands) {
-                        function(operands, 0, outer[i] / 2);
-                        function(operands, outer[i] / 2, outer[i]);
-                    }), expected);
+        check_equal(c,
+                    run(c,
+                        [&](std::byte* const* operands) {
+                            function(operands, 0, outer[i] / 2);
+                            function(operands, outer[i] / 2, outer[i]);
+                        }),
+                    expected);
     }
 }

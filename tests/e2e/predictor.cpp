@@ -22,7 +22,8 @@ void check_data_sets(test::Predictor& predictor, const std::filesystem::path& fo
         const auto inputs = test::read_tensors(entry.path(), "input_");
         const auto expected = test::read_tensors(entry.path(), "output_");
         const auto got = predictor.run(inputs, expected);
-        for (std::size_t i = 0; i < got.size(); ++i) CHECK_MESSAGE(test::difference(got[i], expected[i]) < 1e-5, entry.path() << " output " << i);
+        for (std::size_t i = 0; i < got.size(); ++i)
+            CHECK_MESSAGE(test::difference(got[i], expected[i]) < 1e-5, entry.path() << " output " << i);
         ++sets;
     }
     CHECK(sets > 0);
@@ -144,7 +145,8 @@ TEST_CASE("a predictor says what its steps are and how long each took") {
 
 TEST_CASE("a name that is no identifier is refused with one that is") {
     CHECK_THROWS_WITH_AS(test::cast_model(models / "perceptron" / "model.onnx", "my-model"),
-                         "the name 'my-model' is no C++ identifier: pass another with --name, for example my_model", Error);
+                         "the name 'my-model' is no C++ identifier: pass another with --name, for example my_model",
+                         Error);
     CHECK_THROWS_AS(test::cast_model(models / "perceptron" / "model.onnx", "class"), Error);
 }
 

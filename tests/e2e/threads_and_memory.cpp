@@ -27,6 +27,7 @@ TEST_CASE("four contexts of one model run at the same time without a data race")
 }
 
 TEST_CASE("compiled without OpenMP, a run never leaves the calling thread") {
-    CHECK_NOTHROW(build_and_run("count_threads.cpp", "", "! readelf -d program | grep libgomp && OMP_NUM_THREADS=3 ./program"));
+    CHECK_NOTHROW(
+        build_and_run("count_threads.cpp", "", "! readelf -d program | grep libgomp && OMP_NUM_THREADS=3 ./program"));
     CHECK_NOTHROW(build_and_run("count_threads.cpp", "-fopenmp", "OMP_NUM_THREADS=3 ./program several"));
 }

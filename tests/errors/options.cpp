@@ -26,7 +26,8 @@ TEST_CASE("--version and --help are no errors") {
     const TemporaryFolder folder;
     CHECK(run_igata(folder, "--version") == Outcome{0, "igata " IGATA_VERSION "\n", ""});
     CHECK(run_igata(folder, "--help").code == 0);
-    for (const std::string command : {"compile", "check", "run", "verify", "conformance", "report", "profile", "onednn-flags", "ops"}) {
+    for (const std::string command :
+         {"compile", "check", "run", "verify", "conformance", "report", "profile", "onednn-flags", "ops"}) {
         const Outcome help = run_igata(folder, command + " --help");
         CHECK(help.code == 0);
         CHECK(help.out.find("Examples:\n  igata " + command) != std::string::npos);
@@ -49,12 +50,17 @@ TEST_CASE("dims that the model leaves open must be bound, and bound rightly") {
     const std::string how =
         ": write DIM=VALUE with a dim's symbol or INPUT:AXIS, as in `--bind N=1` or `--bind image:0=1`, or several "
         "values, as in `--bind N=1,8`";
-    for (const std::string bad : {"H=", "H=x", "H=0", "H=1x", "H", "=1", "H=99999999999999999999", "H=1,", "H=,1", "H=1,x", "H=1,0"})
+    for (const std::string bad :
+         {"H=", "H=x", "H=0", "H=1x", "H", "=1", "H=99999999999999999999", "H=1,", "H=,1", "H=1,x", "H=1,0"})
         CHECK(run_igata(folder, "compile m.onnx -o out --bind " + bad) == fails(2, "--bind " + bad + how));
     CHECK(run_igata(folder, "compile m.onnx -o out --bind H=1,2,1") == fails(2, "--bind H=1,2,1: 1 is given twice"));
-    CHECK(run_igata(folder, "compile m.onnx -o out --bind H=1,2,3,4,5,6 image:3=1,2,3,4,5,6") ==
-          fails(2, "--bind image:3=1,2,3,4,5,6: every combination of the values becomes a plan, 36 so far; there may be 32"));
-    CHECK(run_igata(folder, "profile m.onnx --bind H=1,2") == fails(2, "--bind: this command takes one value for each dim"));
+    CHECK(
+        run_igata(folder, "compile m.onnx -o out --bind H=1,2,3,4,5,6 image:3=1,2,3,4,5,6") ==
+        fails(
+            2,
+            "--bind image:3=1,2,3,4,5,6: every combination of the values becomes a plan, 36 so far; there may be 32"));
+    CHECK(run_igata(folder, "profile m.onnx --bind H=1,2") ==
+          fails(2, "--bind: this command takes one value for each dim"));
     CHECK(run_igata(folder, "compile m.onnx -o out --bind H=1 H=2") == fails(2, "--bind H=2: H is bound twice"));
     CHECK(!std::filesystem::exists(folder / "out"));
     CHECK(run_igata(folder, "compile --bind H=8 image:3=8 m.onnx -o out").code == 0);

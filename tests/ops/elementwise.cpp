@@ -217,8 +217,7 @@ TEST_CASE("Cast to every type, by number and by name") {
     CHECK(run_single({"Cast", {floats({1.0F / 3})}, {{"to", integer(16)}}}) == list<BFloat16>({BFloat16(1.0F / 3)}));
     CHECK(run_single({"CastLike", {x, longs({})}}) == longs({-1, 0, 300}));
     CHECK_THROWS_WITH_AS(run_op({"Cast", {x}, {{"to", integer(8)}}}),
-                         "Cast 'node': element type 8 (strings or complex numbers) is not supported",
-                         Unsupported);
+                         "Cast 'node': element type 8 (strings or complex numbers) is not supported", Unsupported);
 }
 
 TEST_CASE("before opset 7 an axis says where the second operand meets the first") {

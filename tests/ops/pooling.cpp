@@ -20,13 +20,11 @@ const std::vector<Case> cases{
     {"MaxPool dilated, with places",
      R"(graph opset=21 (x: f32[1,2,4,4]) -> (y, z) {
             y, z = MaxPool(x) {dilations=[2,2], kernel_shape=[2,2]} })",
-     {{{1, 2, 2, 2}, {-0.25, 1.25, 0.5, 1, 1, 0.75, 1.25, 1.25}},
-      {{1, 2, 2, 2}, {10, 9, 14, 7, 18, 27, 20, 31}}}},
+     {{{1, 2, 2, 2}, {-0.25, 1.25, 0.5, 1, 1, 0.75, 1.25, 1.25}}, {{1, 2, 2, 2}, {10, 9, 14, 7, 18, 27, 20, 31}}}},
     {"MaxPool places, column-major",
      R"(graph opset=21 (x: f32[1,2,3,4]) -> (y, z) {
             y, z = MaxPool(x) {kernel_shape=[2,2], storage_order=1, strides=[1,2]} })",
-     {{{1, 2, 2, 2}, {0.75, 1, 1.25, 1, 0.75, 1, 1.25, 1}},
-      {{1, 2, 2, 2}, {4, 10, 5, 10, 13, 19, 14, 19}}}},
+     {{{1, 2, 2, 2}, {0.75, 1, 1.25, 1, 0.75, 1, 1.25, 1}}, {{1, 2, 2, 2}, {4, 10, 5, 10, 13, 19, 14, 19}}}},
     {"MaxPool SAME_LOWER",
      R"(graph opset=21 (x: f32[1,1,4,4]) -> (y) {
             y = MaxPool(x) {auto_pad="SAME_LOWER", kernel_shape=[2,2]} })",
@@ -62,8 +60,7 @@ const std::vector<Case> cases{
     {"AveragePool dilated",
      R"(graph opset=21 (x: f32[1,1,5,5]) -> (y) {
             y = AveragePool(x) {count_include_pad=1, dilations=[2,3], kernel_shape=[2,2], pads=[1,0,0,1]} })",
-     {{{1, 1, 4, 3}, {0.0625, 0.125, 0.25, -0.625, -0.4375, -0.25, 0.0625, 0.1875, 0.0625, 0, -0.625,
-        -0.3125}}}},
+     {{{1, 1, 4, 3}, {0.0625, 0.125, 0.25, -0.625, -0.4375, -0.25, 0.0625, 0.1875, 0.0625, 0, -0.625, -0.3125}}}},
     {"AveragePool SAME_UPPER",
      R"(graph opset=21 (x: f32[1,1,3,4]) -> (y) {
             y = AveragePool(x) {auto_pad="SAME_UPPER", kernel_shape=[2,2], strides=[1,2]} })",

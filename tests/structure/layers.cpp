@@ -20,7 +20,8 @@ const std::map<std::string, std::set<std::string>> allowed{
     {"compiler/frontend", {"compiler", "compiler/ir", "compiler/ops", "compiler/frontend", "runtime/specs.hpp"}},
     {"compiler/passes", {"compiler", "compiler/ir", "compiler/ops", "compiler/passes", "runtime/specs.hpp"}},
     {"compiler/emit",
-     {"compiler", "compiler/ir", "compiler/ops", "compiler/passes", "compiler/emit", "runtime/specs.hpp", "runtime/checksum.hpp"}},
+     {"compiler", "compiler/ir", "compiler/ops", "compiler/passes", "compiler/emit", "runtime/specs.hpp",
+      "runtime/checksum.hpp"}},
     {"runtime", {"runtime"}},
 };
 
@@ -39,8 +40,8 @@ void check_file(const fs::path& file, const std::string& layer, const std::set<s
     for (std::string line; std::getline(stream, line);) {
         if (!std::regex_search(line, match, include)) continue;
         const std::string header = match[1];
-        CHECK_MESSAGE((may.contains(header) || may.contains(layer_of(header))),
-                      fs::relative(file, root).string(), ", in ", layer, ", includes ", header);
+        CHECK_MESSAGE((may.contains(header) || may.contains(layer_of(header))), fs::relative(file, root).string(),
+                      ", in ", layer, ", includes ", header);
     }
 }
 

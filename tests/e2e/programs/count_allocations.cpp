@@ -23,7 +23,8 @@ void count(const void* caller) {
     counting = false;
     Dl_info info = {};
     const bool known = dladdr(caller, &info) != 0 && info.dli_fname != nullptr;
-    const bool library = known && (std::strstr(info.dli_fname, "libdnnl") != nullptr || std::strstr(info.dli_fname, "libgomp") != nullptr);
+    const bool library = known && (std::strstr(info.dli_fname, "libdnnl") != nullptr ||
+                                   std::strstr(info.dli_fname, "libgomp") != nullptr);
     own += library ? 0 : 1;
     counting = true;
 }

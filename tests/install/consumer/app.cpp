@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
     } catch (const perceptron::Error& error) {
         refused = error.status() == IGATA_BAD_WEIGHTS;
     }
-    std::printf("sum %.4f, same %d, refused %d, steps %d\n", static_cast<double>(sum), same, refused, perceptron::Predictor::info().step_count);
+    std::printf("sum %.4f, same %d, refused %d, steps %d\n", static_cast<double>(sum), same, refused,
+                perceptron::Predictor::info().step_count);
     return std::abs(sum - 1.0F) < 1e-5F && same && refused && scores[0] == scores[5] ? 0 : 1;
 }
