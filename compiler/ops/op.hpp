@@ -238,6 +238,13 @@ struct OpDef {
     std::function<void(InferContext&)> infer;
     std::function<void(EvalContext&)> eval;
     std::function<void(LowerContext&)> lower;
+    /// Results whose size depends on the data: the axis of output i that does, or -1. Types give the most there can be,
+    /// and what lies beyond the true size is zero. That size, an i64 scalar, is one more output after ONNX's (at
+    /// max_outputs - 1), which infer_types adds to the node.
+    std::function<int(const InferContext&, std::size_t output)> open_axis;
+    /// Of an input that is open along `axis`: the axis of all outputs along which each element comes from its own there
+    /// and from no other, or -1. Without it, open inputs are refused.
+    std::function<int(const InferContext&, std::size_t input, int axis)> carry_axis;
     /// Elementwise operators: the expression of one element, operands = the inputs; `infer`, `eval` and `lower` then
     /// follow from it where they are not given (see elementwise.hpp), and fuse_maps turns the node into a Map.
     std::function<ExprPtr(const Graph&, const Node&)> expression;
