@@ -1,10 +1,12 @@
 #include "runtime/predictor_tensor.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "runtime/small_types.hpp"
 
@@ -151,6 +153,19 @@ Tensor make_tensor(igata_dtype dtype, std::vector<std::int64_t> dims) {
     Tensor tensor{dtype, std::move(dims), {}};
     tensor.bytes.resize(static_cast<std::size_t>(tensor.count()) * size_of(dtype));
     return tensor;
+}
+
+Tensor cropped(const Tensor& tensor, int axis, std::int64_t size) {
+    std::vector<std::int64_t> dims = tensor.dims;
+    const auto whole = std::exchange(dims[static_cast<std::size_t>(axis)], size);
+    Tensor result = make_tensor(tensor.dtype, std::move(dims));
+    auto block = static_cast<std::int64_t>(size_of(tensor.dtype));
+    for (auto i = static_cast<std::size_t>(axis) + 1; i < tensor.dims.size(); ++i) block *= tensor.dims[i];
+    if (size * block == 0) return result;
+    const auto blocks = static_cast<std::int64_t>(result.bytes.size()) / (size * block);
+    for (std::int64_t i = 0; i < blocks; ++i)
+        std::copy_n(tensor.bytes.begin() + i * whole * block, size * block, result.bytes.begin() + i * size * block);
+    return result;
 }
 
 std::string describe(igata_dtype dtype, const std::vector<std::int64_t>& dims) {

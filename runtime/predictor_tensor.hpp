@@ -41,6 +41,9 @@ const char* name_of(igata_dtype dtype);
 /// `f32[1,224,224,3]`
 std::string describe(igata_dtype dtype, const std::vector<std::int64_t>& dims);
 
+/// The first `size` along an axis.
+Tensor cropped(const Tensor& tensor, int axis, std::int64_t size);
+
 /// Versions 1 to 3, C or Fortran order, little endian. Throws Failure (4).
 Tensor read_npy(const std::string& path);
 /// Version 1. bf16 and smaller types are written as f32. Throws Failure (4).

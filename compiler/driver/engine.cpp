@@ -5,12 +5,29 @@
 #include "compiler/driver/data_set.hpp"
 #include "compiler/driver/generated_engine.hpp"
 #include "compiler/driver/plan_engine.hpp"
+#include "compiler/ir/view.hpp"
 #include "compiler/ops/interpret_graph.hpp"
 #include "compiler/passes/pool_weights.hpp"
 
 namespace igata {
 
 namespace {
+
+/// Cuts results to their true sizes, and leaves out those sizes that the model itself does not return.
+template <class Outputs>
+std::vector<Tensor> cropped(std::vector<Tensor> results, const Outputs& outputs) {
+    std::size_t own = results.size();
+    for (std::size_t i = 0; i < results.size(); ++i) {
+        const OpenAxis& open = outputs[i].open;
+        if (open.axis < 0) continue;
+        const auto axis = static_cast<std::size_t>(open.axis);
+        const std::int64_t size = results.at(open.size_output).to_i64().at(0);
+        results[i] = copy_of(results[i], sliced(view_of(results[i]), axis, 0, size));
+        own = std::min(own, open.size_output);
+    }
+    results.resize(own);
+    return results;
+}
 
 class InterpreterEngine : public Engine {
 public:
@@ -24,7 +41,9 @@ public:
             if (inputs[i].type() != graph_.value(graph_.inputs.at(i).value).type) return false;
         return true;
     }
-    std::vector<Tensor> run(const std::vector<Tensor>& inputs) override { return interpret(graph_, inputs); }
+    std::vector<Tensor> run(const std::vector<Tensor>& inputs) override {
+        return cropped(interpret(graph_, inputs), graph_.outputs);
+    }
 
 private:
     Graph graph_;
@@ -51,25 +70,32 @@ bool serves(const std::vector<Plan::Port>& ports, bool batched, const std::vecto
 
 class InProcessEngine : public Engine {
 public:
-    explicit InProcessEngine(const Plan& plan) : ports_(plan.inputs), batched_(plan.batched), engine_(plan) {}
+    explicit InProcessEngine(const Plan& plan)
+        : ports_(plan.inputs), outputs_(plan.outputs), batched_(plan.batched), engine_(plan) {}
     bool accepts(const std::vector<Tensor>& inputs) const override {
         return serves(ports_, batched_, types_of(inputs));
     }
-    std::vector<Tensor> run(const std::vector<Tensor>& inputs) override { return engine_.run(inputs); }
+    std::vector<Tensor> run(const std::vector<Tensor>& inputs) override {
+        return cropped(engine_.run(inputs), outputs_);
+    }
 
 private:
     std::vector<Plan::Port> ports_;
+    std::vector<Plan::Port> outputs_;
     bool batched_;
     PlanEngine engine_;
 };
 
 class CompiledEngine : public Engine {
 public:
-    explicit CompiledEngine(const std::vector<Plan>& plans) : engine_(plans) {}
+    explicit CompiledEngine(const std::vector<Plan>& plans) : outputs_(plans.front().outputs), engine_(plans) {}
     bool accepts(const std::vector<Tensor>& inputs) const override { return engine_.accepts(inputs); }
-    std::vector<Tensor> run(const std::vector<Tensor>& inputs) override { return engine_.run(inputs); }
+    std::vector<Tensor> run(const std::vector<Tensor>& inputs) override {
+        return cropped(engine_.run(inputs), outputs_);
+    }
 
 private:
+    std::vector<Plan::Port> outputs_;
     GeneratedEngine engine_;
 };
 

@@ -19,7 +19,7 @@ public:
     virtual ~Engine() = default;
     /// True if `run` takes inputs of these types.
     virtual bool accepts(const std::vector<Tensor>& inputs) const = 0;
-    /// Inputs and outputs in the graph's order.
+    /// Inputs and outputs in the graph's order, outputs of their true size.
     virtual std::vector<Tensor> run(const std::vector<Tensor>& inputs) = 0;
 };
 

@@ -90,13 +90,21 @@ Slots shaped_slots(std::span<const Plan> plans, const std::string& name, const s
             {"shaped_run", fill_template("templates/shaped_run.hpp.in", all)}};
 }
 
+/// Where the size of an output is found that depends on the data.
+std::string size_comment(const Plan& plan, const Plan::Port& port) {
+    if (port.open.axis < 0) return {};
+    return fmt::format(" at most; along axis {} there are as many as {} says", port.open.axis,
+                       describe(plan.outputs.at(port.open.size_output)));
+}
+
 /// The ports of each plan as the C header shows them.
 std::string ports_comment(std::span<const Plan> plans) {
     std::string comment;
     for (const Plan& plan : plans) {
         if (!comment.empty()) comment += " * or\n";
         for (const Plan::Port& port : plan.inputs) comment += fmt::format(" * input  {}\n", describe(port));
-        for (const Plan::Port& port : plan.outputs) comment += fmt::format(" * output {}\n", describe(port));
+        for (const Plan::Port& port : plan.outputs)
+            comment += fmt::format(" * output {}{}\n", describe(port), size_comment(plan, port));
     }
     return comment;
 }
@@ -174,8 +182,10 @@ std::string plan_tables(const Plan& plan, const std::string& suffix) {
             }
             std::string dtype(name_of(port.type.dtype));
             for (char& c : dtype) c = static_cast<char>(c >= 'a' ? c - 'a' + 'A' : c);
-            rows += fmt::format("    {{{}, IGATA_{}, {}, {}, {}}},\n", quote_literal(port.name), dtype, dims.size(),
-                                dims_name, element_count(dims) * static_cast<std::int64_t>(size_of(port.type.dtype)));
+            rows +=
+                fmt::format("    {{{}, IGATA_{}, {}, {}, {}, {}, {}}},\n", quote_literal(port.name), dtype, dims.size(),
+                            dims_name, element_count(dims) * static_cast<std::int64_t>(size_of(port.type.dtype)),
+                            port.open.axis, port.open.size_output);
         }
         if (!rows.empty()) out += fmt::format("constexpr igata_tensor_info {}s{}[] = {{\n{}}};\n", kind, suffix, rows);
     }

@@ -21,6 +21,8 @@ Json ports_json(const std::vector<Plan::Port>& ports) {
                        {"dtype", name_of(port.type.dtype)},
                        {"dims", port.type.dims},
                        {"declared", declared}});
+        if (port.open.axis >= 0)
+            all.back()["open"] = {{"axis", port.open.axis}, {"size_output", port.open.size_output}};
     }
     return all;
 }

@@ -76,10 +76,17 @@ struct Node {
     ValueId output(std::size_t i) const { return i < outputs.size() ? outputs[i] : no_value; }
 };
 
+/// Of a value that has room for more than there may be: how much of an axis is meant is known only at run time.
+struct TrueSize {
+    int axis = 0;
+    ValueId size = no_value;  ///< an i64 scalar
+};
+
 struct Value {
-    std::string name;                ///< unique in the graph, the model's own where it has one
-    ValueType type;                  ///< known for all after infer_types
-    std::optional<Tensor> constant;  ///< an initialiser, or a result known at compile time
+    std::string name;                                  ///< unique in the graph, the model's own where it has one
+    ValueType type;                                    ///< known for all after infer_types
+    std::optional<Tensor> constant;                    ///< an initialiser, or a result known at compile time
+    std::optional<TrueSize> true_size = std::nullopt;  ///< as infer_types found
 };
 
 using NodeList = std::list<Node>;  // stable addresses, cheap insertion
@@ -99,6 +106,7 @@ public:
         ValueId value = no_value;
         std::string name;               ///< what the caller knows it by; its value may be named otherwise, or be shared
         std::vector<SymbolicDim> dims;  ///< as declared; may be empty
+        OpenAxis open = {};
     };
 
     std::string name;

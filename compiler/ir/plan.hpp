@@ -108,6 +108,7 @@ struct Plan {
         ValueType type;
         std::vector<SymbolicDim> declared;  ///< as in the model
         BufferId buffer = no_buffer;
+        OpenAxis open = {};  ///< of an output
     };
     std::string name;
     std::vector<Port> inputs;

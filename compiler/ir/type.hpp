@@ -64,6 +64,15 @@ struct SymbolicDim {
     bool operator==(const SymbolicDim&) const = default;
 };
 
+/// Of an output whose size depends on the data, along `axis`: another output is its size, what lies beyond is not
+/// meant.
+struct OpenAxis {
+    int axis = -1;  ///< -1: the size is known
+    std::size_t size_output = 0;
+
+    bool operator==(const OpenAxis&) const = default;
+};
+
 /// Calls `f.template operator()<T>()` with the C++ type that stores `dtype`: float, double, Half, BFloat16, intN_t,
 /// uintN_t, bool. Throws std::logic_error for undefined and for the small types, with which nothing computes.
 template <class F>

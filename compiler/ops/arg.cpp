@@ -7,6 +7,7 @@
 #include "compiler/ir/scalar.hpp"
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/lowering.hpp"
 
 namespace igata {
@@ -66,6 +67,10 @@ OpDef arg_op(std::string name) {
     op.newest = 13;
     op.attrs = {{"axis", AttrKind::integer}, {"keepdims", AttrKind::integer}, {"select_last_index", AttrKind::integer}};
     op.infer = infer_arg;
+    op.carry_axis = [](const InferContext& c, std::size_t, int axis) {
+        return carry_reduced({as_dim(arg_axis(c.node(), c.dims(0).size()))}, c.attrs().get_int("keepdims", 1) != 0,
+                             axis);
+    };
     op.eval = eval_arg;
     op.lower = lower_arg;
     return op;

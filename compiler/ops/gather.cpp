@@ -90,6 +90,12 @@ OpDef gather_op() {
     };
     op.eval = eval_gather;
     op.lower = lower_gather;
+    op.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+        const auto own = static_cast<int>(axis_of(c.node(), c.dims(0).size()));
+        if (input == 1) return own + axis;
+        const int grown = static_cast<int>(c.dims(1).size()) - 1;
+        return axis == own ? -1 : axis < own ? axis : axis + grown;
+    };
     return op;
 }
 
@@ -183,6 +189,10 @@ OpDef gather_nd_op() {
     op.attrs = {{"batch_dims", AttrKind::integer}};
     op.infer = infer_gather_nd;
     op.eval = eval_gather_nd;
+    op.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+        const bool is_tuple = axis + 1 == static_cast<int>(c.dims(input).size());
+        return input == 1 && !is_tuple && axis >= c.attrs().get_int("batch_dims", 0) ? axis : -1;
+    };
     op.lower = [](LowerContext& c) {
         const std::int64_t batch = c.node().attrs.get_int("batch_dims", 0);
         add_kernel(c, "gather_nd", {batch}, {c.input(0), c.input(1), c.output(0)});

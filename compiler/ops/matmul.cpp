@@ -296,6 +296,10 @@ void register_matmul(Registry& registry) {
     matmul.eval = widened<eval_matmul>;
     matmul.lower = lower_matmul;
     matmul.takes_epilogue = true;
+    matmul.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+        const bool is_row = input == 0 && c.dims(1).size() >= 2 && axis + 2 == static_cast<int>(c.dims(0).size());
+        return is_row ? static_cast<int>(c.graph().value(c.node().outputs[0]).type.dims.size()) - 2 : -1;
+    };
     registry.add(std::move(matmul));
 
     OpDef gemm;
@@ -313,6 +317,11 @@ void register_matmul(Registry& registry) {
     gemm.eval = widened<eval_gemm>;
     gemm.lower = lower_gemm;
     gemm.takes_epilogue = true;
+    gemm.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+        const bool fits_all = !c.has_input(2) || c.dims(2).size() < 2 || c.dims(2)[0] == 1;
+        const int row = c.attrs().get_int("transA", 0) != 0 ? 1 : 0;
+        return input == 0 && axis == row && fits_all ? 0 : -1;
+    };
     add_matmul_affine_rules(gemm.rules);
     registry.add(std::move(gemm));
 }

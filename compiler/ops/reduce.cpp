@@ -5,6 +5,7 @@
 #include "compiler/ir/interpret.hpp"
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/lowering.hpp"
 #include "compiler/ops/rewriting.hpp"
 
@@ -211,6 +212,9 @@ OpDef reduction(std::string name, int newest) {
     op.attrs = {{"keepdims", AttrKind::integer}, {"noop_with_empty_axes", AttrKind::integer}};
     op.raise = [](Graph& graph, NodeIt node) { attribute_to_input(graph, *node, "axes", 1); };
     op.infer = infer_reduce;
+    op.carry_axis = [](const InferContext& c, std::size_t, int axis) {
+        return carry_reduced(reduced_axes(c), c.attrs().get_int("keepdims", 1) != 0, axis);
+    };
     return op;
 }
 

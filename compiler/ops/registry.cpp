@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ir/interpret.hpp"
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/elementwise.hpp"
 #include "compiler/ops/op.hpp"
 
@@ -23,6 +24,7 @@ void add_family(std::vector<OpDef>& all, const char* stem, void (*register_famil
         op.family = stem;
         if (op.expression && !op.infer) op.infer = infer_elementwise;
         if (op.expression && !op.lower) op.lower = lower_elementwise;
+        if (op.expression && !op.carry_axis) op.carry_axis = carry_elementwise;
         all.push_back(std::move(op));
     }
 }

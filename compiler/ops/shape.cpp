@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/rewriting.hpp"
 #include "compiler/ops/rules/reshape.hpp"
 
@@ -58,6 +59,7 @@ OpDef reshaping(std::string name, std::function<Dims(const InferContext&)> dims_
     OpDef op;
     op.name = std::move(name);
     op.is_reshape = true;
+    op.carry_axis = carry_reshape;
     op.infer = [dims_of = std::move(dims_of)](InferContext& c) { c.set_output(0, {c.dtype(0), dims_of(c)}); };
     op.eval = [](EvalContext& c) { c.set_output(0, c.input(0).reshaped(c.output_type(0).dims)); };
     op.lower = [](LowerContext& c) {

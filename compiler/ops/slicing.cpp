@@ -6,6 +6,7 @@
 
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/rewriting.hpp"
 
 namespace igata {
@@ -81,6 +82,14 @@ OpDef slice_op() {
         c.set_output(0, copy_of(c.input(0), slice_view(view_of(c.input(0)), slice_ranges(c))));
     };
     op.lower = [](LowerContext& c) { c.set_output(0, slice_view(c.input(0), slice_ranges(c))); };
+    op.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+        if (input != 0) return -1;
+        for (const Range& range : slice_ranges(c)) {
+            const bool whole = range.start == 0 && range.step == 1 && range.count == c.dims(0)[range.axis];
+            if (static_cast<int>(range.axis) == axis && !whole) return -1;
+        }
+        return axis;
+    };
     op.rules = {{"drop-whole-slice", "y = Slice(x, ...)", drop_whole_slice}};
     return op;
 }
@@ -145,6 +154,9 @@ OpDef split_op() {
         const View whole = c.input(0);
         for_each_part(c, [&](std::size_t i, const auto& part) { c.set_output(i, slice_view(whole, part)); });
     };
+    op.carry_axis = [](const InferContext& c, std::size_t, int axis) {
+        return carry_unless(as_index(normalize_axis(c.attrs().get_int("axis", 0), c.dims(0).size())), axis);
+    };
     op.rules = {{"drop-split-in-one", "y = Split(x, ...)", [](RuleMatch& m) {
                      return m.node("y").outputs.size() == 1 ? replace(m, m["y"], m["x"]) : not_worth_it();
                  }}};
@@ -201,6 +213,11 @@ OpDef concat_op() {
         for_each_piece(c, c.output(0), [&](std::size_t i, const View& piece) {
             if (element_count(piece.dims) > 0) c.add_map(expr::operand(0), {c.input(i)}, piece);
         });
+    };
+    op.carry_axis = [](const InferContext& c, std::size_t, int axis) {
+        for (const ValueId id : c.node().inputs)
+            if (!c.graph().value(id).true_size) return -1;
+        return carry_unless(concat_axis(c.node(), c.dims(0).size()), axis);
     };
     op.rules = {{"drop-concat-of-one", "y = Concat(x)", [](RuleMatch& m) { return replace(m, m["y"], m["x"]); }}};
     return op;

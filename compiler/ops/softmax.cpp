@@ -10,6 +10,7 @@
 #include "compiler/ir/interpret.hpp"
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/lowering.hpp"
 #include "compiler/ops/rewriting.hpp"
 
@@ -91,6 +92,9 @@ OpDef line_op(std::string name, int newest, LineOp line) {
     op.eval = [line](EvalContext& c) {
         for_each_line(c.input(0), c.make_output(0), softmax_axis(c.node(), c.input(0).dims().size()),
                       [&](std::vector<double>& values) { line(c.node(), values); });
+    };
+    op.carry_axis = [](const InferContext& c, std::size_t, int axis) {
+        return carry_unless(softmax_axis(c.node(), c.dims(0).size()), axis);
     };
     return op;
 }

@@ -41,6 +41,10 @@ OpDef transpose_op() {
         const View view = c.input(0);
         c.set_output(0, transposed(view, transpose_perm(c.node(), view.dims.size())));
     };
+    op.carry_axis = [](const InferContext& c, std::size_t, int axis) {
+        const Dims perm = transpose_perm(c.node(), c.dims(0).size());
+        return static_cast<int>(std::find(perm.begin(), perm.end(), axis) - perm.begin());
+    };
     add_transpose_rules(op.rules);
     add_sink_transpose_rules(op.rules);
     return op;

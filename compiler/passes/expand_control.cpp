@@ -17,6 +17,7 @@
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/control.hpp"
 #include "compiler/passes/fold.hpp"
+#include "compiler/passes/follow_sizes.hpp"
 
 namespace igata {
 
@@ -284,7 +285,13 @@ void infer_bodies(const Graph& graph, Node& node, Remarks& remarks) {
     } catch (const std::invalid_argument& error) {
         throw BadInput(fmt::format("{}: {}", describe(node), error.what()));
     }
-    for (Graph* body : subgraphs(node)) infer_nodes(*body, body->nodes.begin(), body->nodes.end(), remarks);
+    for (Graph* body : subgraphs(node)) {
+        infer_nodes(*body, body->nodes.begin(), body->nodes.end(), remarks);
+        for (const Graph::Output& output : body->outputs)
+            if (body->value(output.value).true_size)
+                throw Unsupported(fmt::format("{}: the size of '{}', which a body of it returns, depends on the data",
+                                              describe(node), output.name));
+    }
 }
 
 }  // namespace
@@ -295,8 +302,14 @@ void infer_nodes(Graph& graph, NodeIt begin, NodeIt end, Remarks& remarks) {
             node = expand_node(graph, node);
             continue;
         }
+        if (op_of(*node).open_axis) {
+            node = infer_open(graph, node);
+            continue;
+        }
+        check_sizes(graph, *node);
         if (!has_subgraphs(*node)) {
-            infer_and_fold(graph, *node++);
+            infer_and_fold(graph, *node);
+            carry_sizes(graph, *node++);
             continue;
         }
         if (Expansion(graph, node, remarks).run(few_nodes)) {

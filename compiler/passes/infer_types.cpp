@@ -3,6 +3,8 @@
 //     s = Shape(x)  n = Gather(s, zero)  y = Reshape(x, n)        x: f32[1,8]
 //     y: f32[1] ...                                               s, n are constants
 //
+// Sizes that depend on the data are followed (see follow_sizes).
+//
 // A node whose operator is a composition of others is replaced by them first (OpDef::expand).
 //
 // Small values that follow from constants alone become constants at once, because shapes hang on them. Bodies of If,
@@ -12,6 +14,7 @@
 #include "compiler/ops/op.hpp"
 #include "compiler/passes/expand_control.hpp"
 #include "compiler/passes/fill_dim.hpp"
+#include "compiler/passes/follow_sizes.hpp"
 #include "compiler/passes/passes.hpp"
 
 namespace igata {
@@ -38,6 +41,7 @@ void correct_declared_dims(Graph& graph, Remarks& remarks) {
 
 void infer_types(Graph& graph, Remarks& remarks) {
     infer_nodes(graph, graph.nodes.begin(), graph.nodes.end(), remarks);
+    add_size_outputs(graph);
     correct_declared_dims(graph, remarks);
 }
 

@@ -110,7 +110,7 @@ void GraphLowering::bring_out(std::size_t output_index) {
     Buffer& buffer = plan_.buffer(view.buffer);
     buffer.space = runtime::Space::output;
     buffer.index = static_cast<int>(output_index);
-    plan_.outputs.push_back({output.name, value.type, output.dims, view.buffer});
+    plan_.outputs.push_back({output.name, value.type, output.dims, view.buffer, output.open});
 }
 
 }  // namespace igata
