@@ -6,8 +6,10 @@
 //     rows, size = NonMaxSuppression(boxes, scores, most, overlap, least)   boxes that no better one overlaps
 // Each is a kernel, for which lower brings the axis forward or flattens what surrounds it.
 #include <algorithm>
-#include <limits>
+#include <functional>
 #include <numeric>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
