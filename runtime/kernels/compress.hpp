@@ -31,9 +31,13 @@ inline void run_compress(const KernelSpec& spec, std::byte* const* operands, std
         using T = decltype(type);
         const std::int64_t grain = 4096 / std::max<std::int64_t>(inner, 1) + 1;
         parallel_for(dst.dims[0] * bound, grain, [&](std::int64_t begin, std::int64_t end) {
-            for (std::int64_t row = begin; row < end; ++row) {
-                const std::int64_t outer = row / bound;
-                const std::int64_t i = row % bound;
+            std::int64_t outer = begin / bound;
+            std::int64_t i = begin % bound;
+            for (std::int64_t row = begin; row < end; ++row, ++i) {
+                if (i == bound) {
+                    i = 0;
+                    ++outer;
+                }
                 T* to = reinterpret_cast<T*>(operands[2]) + outer * dst.strides[0] + i * dst.strides[1];
                 if (i >= count) {
                     for (std::int64_t k = 0; k < inner; ++k) to[k * dst.strides[2]] = 0;
