@@ -52,13 +52,13 @@ constexpr ProgramSpec programs[] = {
 
 constexpr std::int64_t input_0_dims[] = {1, 12};
 constexpr igata_tensor_info inputs[] = {
-    {"x", IGATA_F32, 2, input_0_dims, 48},
+    {"x", IGATA_F32, 2, input_0_dims, 48, -1, 0},
 };
 constexpr std::int64_t output_0_dims[] = {1, 4};
 constexpr std::int64_t output_1_dims[] = {1, 16};
 constexpr igata_tensor_info outputs[] = {
-    {"logits", IGATA_F32, 2, output_0_dims, 16},
-    {"hidden", IGATA_F32, 2, output_1_dims, 64},
+    {"logits", IGATA_F32, 2, output_0_dims, 16, -1, 0},
+    {"hidden", IGATA_F32, 2, output_1_dims, 64, -1, 0},
 };
 constexpr igata_step_info step_infos[] = {
     {"m0", "matmul", "m0", "[1,12] x [12,16] relu", 384, 944},

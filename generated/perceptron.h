@@ -13,8 +13,8 @@
 #ifndef IGATA_PERCEPTRON_H
 #define IGATA_PERCEPTRON_H
 
-#ifndef IGATA_PREDICTOR_ABI_2
-#define IGATA_PREDICTOR_ABI_2
+#ifndef IGATA_PREDICTOR_ABI_3
+#define IGATA_PREDICTOR_ABI_3
 /* What every predictor that Igata casts has in common; the same text stands in each predictor's header. */
 
 #include <stddef.h>
@@ -63,6 +63,10 @@ typedef struct igata_tensor_info {
     int rank;
     const int64_t* dims;
     size_t bytes; /* of the whole tensor */
+    /* Of an output whose size depends on the data, the axis that does, else -1: dims are the most there can be, the
+     * output number size_output (one i64) tells how many along the axis are meant, and the rest is zero. */
+    int open_axis;
+    int size_output;
 } igata_tensor_info;
 
 /* One step of a run, and what it costs on paper. */

@@ -163,16 +163,16 @@ constexpr ProgramSpec programs[] = {
 constexpr std::int64_t input_0_dims[] = {2, 6, 40};
 constexpr std::int64_t input_1_dims[] = {2};
 constexpr igata_tensor_info inputs[] = {
-    {"a", IGATA_F32, 3, input_0_dims, 1920},
-    {"b", IGATA_I64, 1, input_1_dims, 16},
+    {"a", IGATA_F32, 3, input_0_dims, 1920, -1, 0},
+    {"b", IGATA_I64, 1, input_1_dims, 16, -1, 0},
 };
 constexpr std::int64_t output_0_dims[] = {2};
 constexpr std::int64_t output_1_dims[] = {2, 6};
 constexpr std::int64_t output_2_dims[] = {2};
 constexpr igata_tensor_info outputs[] = {
-    {"variance", IGATA_F32, 1, output_0_dims, 8},
-    {"best", IGATA_I64, 2, output_1_dims, 96},
-    {"above", IGATA_BOOL, 1, output_2_dims, 2},
+    {"variance", IGATA_F32, 1, output_0_dims, 8, -1, 0},
+    {"best", IGATA_I64, 2, output_1_dims, 96, -1, 0},
+    {"above", IGATA_BOOL, 1, output_2_dims, 2, -1, 0},
 };
 constexpr igata_step_info step_infos[] = {
     {"mean", "loop", "mean", "sum [2,240] -> [2,1]", 0, 1928},

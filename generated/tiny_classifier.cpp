@@ -146,11 +146,11 @@ constexpr ProgramSpec programs[] = {
 
 constexpr std::int64_t input_0_dims[] = {1, 3, 32, 32};
 constexpr igata_tensor_info inputs[] = {
-    {"image", IGATA_F32, 4, input_0_dims, 12288},
+    {"image", IGATA_F32, 4, input_0_dims, 12288, -1, 0},
 };
 constexpr std::int64_t output_0_dims[] = {1, 5};
 constexpr igata_tensor_info outputs[] = {
-    {"scores", IGATA_F32, 2, output_0_dims, 20},
+    {"scores", IGATA_F32, 2, output_0_dims, 20, -1, 0},
 };
 constexpr igata_step_info step_infos[] = {
     {"stem", "loop", "stem", "[1024,3] -> [1024,3]", 0, 24576},

@@ -50,14 +50,15 @@ TEST_CASE("follow_sizes: two outputs of one size share it") {
 
 TEST_CASE("follow_sizes: what combines elements along the axis is refused") {
     const auto refused = [](const std::string& rest, const std::string& message) {
-        CHECK_THROWS_WITH_AS(inferred("graph (x: f32[2,3], w: i64[2,6]) -> (y) { n = NonZero(x) " + rest + " }"),
-                             message.c_str(), Unsupported);
+        CHECK_THROWS_WITH_AS(
+            inferred("graph (x: f32[2,3], v: f32[2,3], w: i64[2,6]) -> (y) { n = NonZero(x) " + rest + " }"),
+            message.c_str(), Unsupported);
     };
     refused("y = Shape(n)", "Shape: the size of its input 'n' depends on the data");
     refused("a = constant i64[1] {1} y = ReduceSum(n, a)", "ReduceSum: the size of its input 'n' depends on the data");
     refused("y = Add(n, w)", "Add: the size of its input 'n' depends on the data");
     refused("y = Concat(n, n) {axis=1}", "Concat: the size of its input 'n' depends on the data");
-    refused("m = NonZero(w) y = Add(n, m)", "Add: the size of its input 'm' depends on the data");
+    refused("m = NonZero(v) y = Add(n, m)", "Add: the size of its input 'm' depends on the data");
     refused("y = NonZero(n)", "NonZero: the size of its input 'n' depends on the data");
 }
 
