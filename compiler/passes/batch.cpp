@@ -187,11 +187,20 @@ private:
 
     /// Operators along some axis, of which none may be the batch's. What changes an axis shows in the dims; what does
     /// not has the axis as its attribute or input.
+    bool may_be_negative(ValueId id) const {
+        if (id == no_value) return false;
+        const Tensor* constant = graph_.constant(id);
+        return constant == nullptr || std::ranges::any_of(constant->to_i64(), [](std::int64_t x) { return x < 0; });
+    }
+
     Axis kept_axis(const Node& node, ValueId out, std::int64_t axis) const {
         const ValueId in = node.inputs.at(0);
         if (rank(in) > rank(out) || dims(in)[static_cast<std::size_t>(axis)] != batch_) throw Mixes{};
         const std::int64_t place = axis + rank(out) - rank(in);
         if (dims(out)[static_cast<std::size_t>(place)] != batch_) throw Mixes{};
+        if ((node.op == "Slice" && may_be_negative(node.input(4))) ||
+            (node.op == "Pad" && may_be_negative(node.input(1))))
+            throw Mixes{};  // the same number of items, in another order or other ones
         std::int64_t along = node.attrs.get_int("axis", -1);
         if (node.op == "CumSum") {
             if (graph_.constant(node.input(1)) == nullptr) throw Mixes{};

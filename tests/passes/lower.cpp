@@ -202,6 +202,9 @@ TEST_CASE("lower: a plan is batched only where no node mixes the items") {
     CHECK(batched("  m = ReduceMean(x, one)\n  y = Sub(x, m)\n"));
     CHECK_FALSE(batched("  m = ReduceMean(x, zero)\n  y = Sub(x, m)\n"));
     CHECK(batched("  y = Reshape(x, keep)\n"));
+    const std::string reversal = "  last = constant i64[1] {-1}\n  far = constant i64[1] {-100}\n";
+    CHECK_FALSE(batched(reversal + "  y = Slice(x, last, far, zero, last)\n"));
+    CHECK(batched("  far = constant i64[1] {100}\n  y = Slice(x, one, far, one, one)\n"));
     CHECK(batched("  t = Transpose(x) {perm=[1,0,2]}\n  s = Softmax(t) {axis=0}\n  y = Transpose(s) {perm=[1,0,2]}\n"));
     CHECK_FALSE(
         batched("  t = Transpose(x) {perm=[1,0,2]}\n  s = Softmax(t) {axis=1}\n  y = Transpose(s) {perm=[1,0,2]}\n"));
