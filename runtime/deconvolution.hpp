@@ -1,10 +1,11 @@
-// Transposed convolution by oneDNN.
+// Transposed convolution: a kernel of our own where the taps do not overlap, oneDNN for the rest.
 #pragma once
 
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include <memory>
 
+#include "runtime/disjoint_deconvolution.hpp"
 #include "runtime/epilogue.hpp"
 #include "runtime/onednn.hpp"
 #include "runtime/operation.hpp"
@@ -58,6 +59,7 @@ inline dnnl::deconvolution_forward::primitive_desc choose_deconvolution(const dn
 /// Throws dnnl::error or std::runtime_error if there is no implementation.
 inline std::unique_ptr<Operation> make_operation(const Builder& builder, const DeconvolutionSpec& spec) {
     enum Operand : int { src, weights, bias, dst };
+    if (DisjointDeconvolution::fits(builder, spec)) return std::make_unique<DisjointDeconvolution>(builder, spec);
     const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
         const auto pd = choose_deconvolution(builder.engine, spec, result, ops.attr());
         auto operation =

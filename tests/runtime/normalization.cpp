@@ -19,8 +19,9 @@ TEST_CASE("softmax and log-softmax equal their definition along every axis and l
         std::vector<std::int64_t> dims;
         for (int i = 0; i < rank; ++i) dims.push_back(pick(random, 1, 19));
         SoftmaxSpec spec;
+        if (seed % 8 == 0) dims.back() = pick(random, 60, 140);
         spec.src = layout(DataType::f32, dims, random_order(random, rank));
-        spec.dst = layout(DataType::f32, dims, random_order(random, rank));
+        spec.dst = seed % 4 < 2 ? spec.src : layout(DataType::f32, dims, random_order(random, rank));
         spec.axis = static_cast<int>(pick(random, 0, rank - 1));
         spec.logarithm = seed % 2 == 1;
         Operand src = random_operand(random, spec.src, -20.0F, 20.0F);

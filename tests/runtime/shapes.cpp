@@ -14,7 +14,8 @@ class Shapes {
 public:
     Shapes(std::vector<std::vector<std::int64_t>> dims, bool batched) : dims_(std::move(dims)) {
         ports_.reserve(dims_.size());
-        for (const auto& own : dims_) ports_.push_back({"x", IGATA_F32, static_cast<int>(own.size()), own.data(), 0});
+        for (const auto& own : dims_)
+            ports_.push_back({"x", IGATA_F32, static_cast<int>(own.size()), own.data(), 0, -1, 0});
         for (const igata_tensor_info& port : ports_) {
             igata_predictor_info plan = {};
             plan.name = "p";
