@@ -63,7 +63,7 @@ typedef struct igata_tensor_info {
     const int64_t* dims;
     size_t bytes; /* of the whole tensor */
     /* Of an output whose size depends on the data, the axis that does, else -1: dims are the most there can be, the
-     * output number size_output (one i64) tells how many along the axis are meant, and the rest is zero. */
+     * output number size_output (one i64) tells how many along the axis are meant, and the rest means nothing. */
     int open_axis;
     int size_output;
 } igata_tensor_info;

@@ -123,7 +123,9 @@ inline std::unique_ptr<Operation> make_chosen(const Builder& builder, const Conv
         case Kernel::depthwise_5x5:
         case Kernel::depthwise_5x5_stride2:
         case Kernel::depthwise:
-            if constexpr (DepthwiseStrip::is_needed()) return make_depthwise(builder, choice.spec);
+            if constexpr (DepthwiseStrip::is_needed())
+                return make_own<DepthwiseConvolution>(builder, choice.spec,
+                                                      DepthwiseConvolution::eltwise_count(choice.spec.epilogue));
             break;
         case Kernel::onednn:
         case Kernel::strips: return make_onednn_convolution(builder, choice.spec);

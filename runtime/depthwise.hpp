@@ -5,14 +5,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "runtime/depthwise_strip.hpp"
 #include "runtime/eltwise.hpp"
-#include "runtime/epilogue.hpp"
 #include "runtime/image_shape.hpp"
 #include "runtime/isa.hpp"
 #include "runtime/operation.hpp"
@@ -158,18 +155,5 @@ private:
     decltype(Versions<DepthwiseStrip, const ImageShape&, const DepthwisePart&>::get()) strip_;
     std::vector<DepthwiseActivation> activations_;
 };
-
-/// The kernel, and passes for those post-ops that it does not apply. Only if DepthwiseConvolution::fits.
-inline std::unique_ptr<Operation> make_depthwise(const Builder& builder, const ConvolutionSpec& spec) {
-    const int inside = DepthwiseConvolution::eltwise_count(spec.epilogue);
-    const bool elsewhere = EpiloguePass::reads_dst(spec.epilogue, inside);
-    MemorySpec result = spec.dst;
-    if (elsewhere) result = packed_like(spec.dst);
-    auto operation = std::make_unique<DepthwiseConvolution>(builder, spec, result, inside);
-    EpiloguePass pass(spec.epilogue, inside, result, spec.dst);
-    if (pass.empty()) return operation;
-    return std::make_unique<WithEpilogue>(std::move(operation), std::move(pass), 3,
-                                          elsewhere ? packed_bytes(result) : 0);
-}
 
 }  // namespace igata::runtime

@@ -82,8 +82,6 @@ struct Exponent {
     return e.power * e.rest + (e.power - 1.0F);
 }
 
-[[gnu::always_inline]] inline float sigmoid(float x) { return 1.0F / (1.0F + bounded_exp(-x)); }
-
 [[gnu::always_inline]] inline float tanh(float x) {
     x = clamp(x, -9.0F, 9.0F);
     const float s = x * x;
@@ -162,8 +160,6 @@ template <Eltwise kind>
     if constexpr (kind == Eltwise::relu) return x > 0.0F ? x : alpha * x;
     if constexpr (kind == Eltwise::linear) return alpha * x + beta;
     if constexpr (kind == Eltwise::clip) return clamp(x, alpha, beta);
-    if constexpr (kind == Eltwise::sigmoid) return sigmoid(x);
-    if constexpr (kind == Eltwise::swish) return x / (1.0F + bounded_exp(-alpha * x));
     if constexpr (kind == Eltwise::tanh) return tanh(x);
     if constexpr (kind == Eltwise::elu) return x > 0.0F ? x : alpha * expm1(x);
     if constexpr (kind == Eltwise::hardsigmoid) return clamp(alpha * x + beta, 0.0F, 1.0F);

@@ -63,10 +63,10 @@ private:
     std::vector<Activation> activations_;
 };
 
-/// A `Convolution` of our own, and passes for those post-ops that it does not apply. Only if Convolution::fits.
+/// A `Convolution` of our own that applies the first `inside` post-ops, and passes for the others. Only if
+/// Convolution::fits.
 template <class Convolution>
-std::unique_ptr<Operation> make_tiled(const Builder& builder, const ConvolutionSpec& spec) {
-    const int inside = TileEpilogue::takes(spec.epilogue);
+std::unique_ptr<Operation> make_own(const Builder& builder, const ConvolutionSpec& spec, int inside) {
     const bool elsewhere = EpiloguePass::reads_dst(spec.epilogue, inside);
     const MemorySpec result = elsewhere ? packed_like(spec.dst) : spec.dst;
     auto operation = std::make_unique<Convolution>(builder, spec, result, inside);
@@ -74,6 +74,11 @@ std::unique_ptr<Operation> make_tiled(const Builder& builder, const ConvolutionS
     if (pass.empty()) return operation;
     return std::make_unique<WithEpilogue>(std::move(operation), std::move(pass), 3,
                                           elsewhere ? packed_bytes(result) : 0);
+}
+
+template <class Convolution>
+std::unique_ptr<Operation> make_tiled(const Builder& builder, const ConvolutionSpec& spec) {
+    return make_own<Convolution>(builder, spec, TileEpilogue::takes(spec.epilogue));
 }
 
 }  // namespace igata::runtime
