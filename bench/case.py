@@ -47,7 +47,7 @@ class Case:
         inputs = self.tile(recorded(model / "test_data_set_0", "input"), ports)
         for kind, arrays in ("input", inputs), ("output", self.tile(recorded(model / "test_data_set_0", "output"))):
             for index, array in enumerate(arrays):
-                np.save(self.folder / f"{kind}_{index}.npy", np.ascontiguousarray(array))
+                np.save(self.folder / f"{kind}_{index}.npy", np.asarray(array, order="C"))  # scalars stay scalars
         self.names = [port.name for port in ports]
         self.build([f"{name}:{axis}={self.cast_for(dim) if axis == 0 else dim}" for name, array in zip(self.names, inputs)
                     for axis, dim in enumerate(array.shape)], options)

@@ -82,7 +82,8 @@ class LiteRt:
 
 class TensorInfo(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("dtype", ctypes.c_int), ("rank", ctypes.c_int),
-                ("dims", ctypes.POINTER(ctypes.c_int64)), ("bytes", ctypes.c_size_t)]
+                ("dims", ctypes.POINTER(ctypes.c_int64)), ("bytes", ctypes.c_size_t),
+                ("open_axis", ctypes.c_int), ("size_output", ctypes.c_int)]
 
 
 class PredictorInfo(ctypes.Structure):

@@ -80,7 +80,7 @@ inline std::unique_ptr<Operation> make_onednn_convolution(const Builder& builder
 
 /// What runs the convolution after passes for those optional operands that it does not deal with itself.
 struct ConvolutionChoice {
-    ConvolutionKernel kernel = ConvolutionKernel::onednn;
+    Implementation kernel = Implementation::onednn_convolution;
     bool takes_scale = false;
     bool takes_mean = false;
     ConvolutionSpec spec = {};  ///< what is left for the kernel
@@ -100,14 +100,14 @@ inline ConvolutionChoice choose_kernel(const Builder& builder, const Convolution
     if (!choice.takes_mean) choice.spec.mean = {};
     const bool winograd = WinogradConvolution<4>::fits(builder, choice.spec);  // then 2x2 does, too
     if (depthwise) choice.kernel = DepthwiseStrip::kernel(image_shape(spec, spec.dst));
-    else if (pointwise) choice.kernel = ConvolutionKernel::pointwise;
-    else if (winograd && WinogradConvolution<4>::pays(choice.spec)) choice.kernel = ConvolutionKernel::winograd4;
-    else if (winograd && WinogradConvolution<2>::pays(choice.spec)) choice.kernel = ConvolutionKernel::winograd2;
+    else if (pointwise) choice.kernel = Implementation::pointwise;
+    else if (winograd && WinogradConvolution<4>::pays(choice.spec)) choice.kernel = Implementation::winograd4;
+    else if (winograd && WinogradConvolution<2>::pays(choice.spec)) choice.kernel = Implementation::winograd2;
     return choice;
 }
 
 inline std::unique_ptr<Operation> make_chosen(const Builder& builder, const ConvolutionChoice& choice) {
-    using Kernel = ConvolutionKernel;
+    using Kernel = Implementation;
     switch (choice.kernel) {
         case Kernel::pointwise:
             if constexpr (needs.has(Kernel::pointwise)) return make_tiled<PointwiseConvolution>(builder, choice.spec);
@@ -127,8 +127,11 @@ inline std::unique_ptr<Operation> make_chosen(const Builder& builder, const Conv
                 return make_own<DepthwiseConvolution>(builder, choice.spec,
                                                       DepthwiseConvolution::eltwise_count(choice.spec.epilogue));
             break;
-        case Kernel::onednn:
-        case Kernel::strips: return make_onednn_convolution(builder, choice.spec);
+        case Kernel::onednn_convolution:
+            if constexpr (needs.has(Kernel::onednn_convolution)) return make_onednn_convolution(builder, choice.spec);
+            break;
+        case Kernel::onednn_matmul:
+        case Kernel::strips: break;
     }
     throw std::logic_error("a convolution that the program was not made for");
 }

@@ -87,9 +87,11 @@ struct DepthwiseStrip {
             activation.function(values, row_count * size, activation.alpha, activation.beta);
         }
         V sums[vectors] = {};
+#pragma GCC unroll 1
         for (std::int64_t r = 0; r < row_count; ++r) {
             const float* from = values + r * size;
             float* dst = part.dst + (part.row_begin + r) * s.dst_row + column * s.dst_pixel + c;
+#pragma GCC unroll 1
             for (std::int64_t p = 0; p < count; ++p, dst += s.dst_pixel) {
                 for (int v = 0; v < vectors; ++v, from += lanes) {
                     const V result = *reinterpret_cast<const Unaligned*>(from);
@@ -104,6 +106,7 @@ struct DepthwiseStrip {
             if (lanes == 1 || known == 0) {
                 *reinterpret_cast<Unaligned*>(total) += sums[v];
             } else {
+#pragma GCC unroll 1
                 for (std::int64_t i = known; i < lanes; ++i) total[i] += sums[v][i];
             }
         }
@@ -157,9 +160,11 @@ struct DepthwiseStrip {
         const std::int64_t top = part.row_begin * stride - s.pad_top;
         const std::int64_t left = first * stride - s.pad_left;
         const float** pointer = x;
+#pragma GCC unroll 1
         for (std::int64_t y = top; y < top + (rows - 1) * stride + taps; ++y) {
             const bool outside = y < 0 || y >= s.src_h;
             const float* line = part.src + y * s.src_row + part.channel_begin;
+#pragma GCC unroll 1
             for (std::int64_t q = left; q < left + span; ++q)
                 *pointer++ = outside || q < 0 || q >= s.src_w ? zeros : line + q * s.src_pixel;
         }
@@ -257,18 +262,18 @@ struct DepthwiseStrip {
     }
 
     /// Square kernels of the usual sizes have code of their own, for vectors that a part has enough channels for.
-    static ConvolutionKernel kernel(const ImageShape& s) {
+    static Implementation kernel(const ImageShape& s) {
         const bool square = s.kernel_h == s.kernel_w && s.stride_h == s.stride_w && s.dilation_h == 1 &&
                             s.dilation_w == 1 && s.dst_channels >= 16;
-        if (square && s.kernel_w == 3 && s.stride_w == 1) return ConvolutionKernel::depthwise_3x3;
-        if (square && s.kernel_w == 3 && s.stride_w == 2) return ConvolutionKernel::depthwise_3x3_stride2;
-        if (square && s.kernel_w == 5 && s.stride_w == 1) return ConvolutionKernel::depthwise_5x5;
-        if (square && s.kernel_w == 5 && s.stride_w == 2) return ConvolutionKernel::depthwise_5x5_stride2;
-        return ConvolutionKernel::depthwise;
+        if (square && s.kernel_w == 3 && s.stride_w == 1) return Implementation::depthwise_3x3;
+        if (square && s.kernel_w == 3 && s.stride_w == 2) return Implementation::depthwise_3x3_stride2;
+        if (square && s.kernel_w == 5 && s.stride_w == 1) return Implementation::depthwise_5x5;
+        if (square && s.kernel_w == 5 && s.stride_w == 2) return Implementation::depthwise_5x5_stride2;
+        return Implementation::depthwise;
     }
 
     static constexpr bool is_needed() {
-        using Kernel = ConvolutionKernel;
+        using Kernel = Implementation;
         return needs.has(Kernel::depthwise_3x3) || needs.has(Kernel::depthwise_3x3_stride2) ||
                needs.has(Kernel::depthwise_5x5) || needs.has(Kernel::depthwise_5x5_stride2) ||
                needs.has(Kernel::depthwise);
@@ -276,7 +281,7 @@ struct DepthwiseStrip {
 
     template <int lanes>
     [[gnu::always_inline]] static void run(const ImageShape& s, const DepthwisePart& part) {
-        using Kernel = ConvolutionKernel;
+        using Kernel = Implementation;
         if (part.sums != nullptr) std::fill(part.sums + part.channel_begin, part.sums + part.channel_end, 0.0F);
         if constexpr (lanes >= 8) {
             const Kernel own = kernel(s);

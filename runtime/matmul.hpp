@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <memory>
+#include <stdexcept>
 
 #include "runtime/epilogue.hpp"
+#include "runtime/needs.hpp"
 #include "runtime/onednn.hpp"
 #include "runtime/operation.hpp"
 #include "runtime/pointwise.hpp"
@@ -103,13 +105,8 @@ inline bool as_pointwise(const MatMulSpec& spec, ConvolutionSpec& convolution) {
     return true;
 }
 
-/// Throws dnnl::error or std::runtime_error if there is no implementation.
-inline std::unique_ptr<Operation> make_operation(const Builder& builder, const MatMulSpec& given) {
+inline std::unique_ptr<Operation> make_onednn_matmul(const Builder& builder, const MatMulSpec& spec) {
     enum Operand : int { a, b, bias, dst };
-    const MatMulSpec spec = flattened(given);
-    ConvolutionSpec convolution;
-    if (as_pointwise(spec, convolution) && PointwiseConvolution::fits(builder, convolution))
-        return make_tiled<PointwiseConvolution>(builder, convolution);
     const onednn::Desc bias_desc = spec.bias.rank > 0 ? onednn::memory_desc(spec.bias) : onednn::Desc();
     const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
         const bool packable = builder.constant(b) != nullptr;
@@ -130,6 +127,23 @@ inline std::unique_ptr<Operation> make_operation(const Builder& builder, const M
         return operation;
     };
     return make_with_epilogue(spec.epilogue, dst, spec.dst, make);
+}
+
+/// Whether the product runs as a 1x1 convolution, which `convolution` then is.
+inline bool is_pointwise(const Builder& builder, const MatMulSpec& spec, ConvolutionSpec& convolution) {
+    return as_pointwise(flattened(spec), convolution) && PointwiseConvolution::fits(builder, convolution);
+}
+
+/// Throws dnnl::error or std::runtime_error if there is no implementation.
+inline std::unique_ptr<Operation> make_operation(const Builder& builder, const MatMulSpec& spec) {
+    ConvolutionSpec convolution;
+    if (is_pointwise(builder, spec, convolution)) {
+        if constexpr (needs.has(Implementation::pointwise))
+            return make_tiled<PointwiseConvolution>(builder, convolution);
+    } else {
+        if constexpr (needs.has(Implementation::onednn_matmul)) return make_onednn_matmul(builder, flattened(spec));
+    }
+    throw std::logic_error("a matrix product that the program was not made for");
 }
 
 }  // namespace igata::runtime

@@ -109,7 +109,7 @@ private:
 
     /// Two steps at once, if they are such as run in strips.
     bool add_strips(const Builder& first, const Builder& second) {
-        if constexpr (needs.has(ConvolutionKernel::strips)) {
+        if constexpr (needs.has(Implementation::strips)) {
             if (second.step == nullptr || !ConvolutionStrips::fits(first, second)) return false;
             add(first, [&] {
                 return std::make_unique<ConvolutionStrips>(

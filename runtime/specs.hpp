@@ -223,10 +223,11 @@ struct StepSpec {
     OperandSpec operands[max_operands] = {};
 };
 
-/// What may run a convolution: oneDNN or a kernel of our own.
-enum class ConvolutionKernel : std::uint8_t {
-    onednn,
-    pointwise,
+/// What may run a convolution or a matrix product: oneDNN or a kernel of our own.
+enum class Implementation : std::uint8_t {
+    onednn_convolution,
+    onednn_matmul,
+    pointwise,  ///< of either
     winograd2,
     winograd4,
     depthwise_3x3,
@@ -241,14 +242,14 @@ enum class ConvolutionKernel : std::uint8_t {
 struct Needs {
     std::uint32_t kinds = 0;
     std::uint32_t activations = 0;  ///< of epilogues
-    std::uint32_t convolutions = 0;
+    std::uint32_t implementations = 0;
 
     constexpr bool has(StepKind kind) const { return is_set(kinds, static_cast<unsigned>(kind)); }
     constexpr bool has(Eltwise kind) const { return is_set(activations, static_cast<unsigned>(kind)); }
-    constexpr bool has(ConvolutionKernel kernel) const { return is_set(convolutions, static_cast<unsigned>(kernel)); }
+    constexpr bool has(Implementation own) const { return is_set(implementations, static_cast<unsigned>(own)); }
     void add(StepKind kind) { kinds |= 1U << static_cast<unsigned>(kind); }
     void add(Eltwise kind) { activations |= 1U << static_cast<unsigned>(kind); }
-    void add(ConvolutionKernel kernel) { convolutions |= 1U << static_cast<unsigned>(kernel); }
+    void add(Implementation own) { implementations |= 1U << static_cast<unsigned>(own); }
 
 private:
     static constexpr bool is_set(std::uint32_t bits, unsigned i) { return (bits >> i & 1U) != 0; }

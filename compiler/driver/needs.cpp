@@ -4,6 +4,7 @@
 
 #include "compiler/driver/plan_engine.hpp"
 #include "runtime/convolution.hpp"
+#include "runtime/matmul.hpp"
 
 namespace igata {
 
@@ -17,11 +18,17 @@ struct StepNeeds {
     void operator()(const runtime::ConvolutionSpec& spec) const {
         const runtime::Builder builder{{}, &row, nullptr, nullptr};
         needs.add(runtime::choose_kernel(builder, spec).kernel);
-        if (spec.streamed) needs.add(runtime::ConvolutionKernel::strips);
+        if (spec.streamed) needs.add(runtime::Implementation::strips);
         add(spec.epilogue);
     }
     void operator()(const runtime::DeconvolutionSpec& spec) const { add(spec.epilogue); }
-    void operator()(const runtime::MatMulSpec& spec) const { add(spec.epilogue); }
+    void operator()(const runtime::MatMulSpec& spec) const {
+        const runtime::Builder builder{{}, &row, nullptr, nullptr};
+        runtime::ConvolutionSpec convolution;
+        needs.add(runtime::is_pointwise(builder, spec, convolution) ? runtime::Implementation::pointwise
+                                                                    : runtime::Implementation::onednn_matmul);
+        add(spec.epilogue);
+    }
     template <class Spec>
     void operator()(const Spec&) const {}
 

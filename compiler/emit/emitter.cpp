@@ -96,7 +96,7 @@ std::string needs_header(const runtime::Needs& needs) {
         "#include \"runtime/specs.hpp\"\n\nnamespace igata::runtime {{\n\n"
         "inline constexpr Needs needs{{{:#x}, {:#x}, {:#x}}};  // the rest is left out\n\n}}  // namespace "
         "igata::runtime\n",
-        needs.kinds, needs.activations, needs.convolutions);
+        needs.kinds, needs.activations, needs.implementations);
 }
 
 /// The files of the runtime that the plans' steps need.

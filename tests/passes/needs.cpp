@@ -6,7 +6,7 @@
 #include "compiler/passes/passes.hpp"
 
 using namespace igata;
-using runtime::ConvolutionKernel;
+using runtime::Implementation;
 
 namespace {
 
@@ -28,19 +28,19 @@ runtime::Needs needs_of_convolution(int channels, int groups, const std::string&
     return needs_of({&plan, 1});
 }
 
-bool needs_only(const runtime::Needs& needs, ConvolutionKernel kernel) {
-    return needs.convolutions == 1U << static_cast<unsigned>(kernel);
+bool needs_only(const runtime::Needs& needs, Implementation kernel) {
+    return needs.implementations == 1U << static_cast<unsigned>(kernel);
 }
 
 }  // namespace
 
 TEST_CASE("needs_of: the kernel that runs a convolution, and no other") {
     const std::string pads = "pads_begin=1,1 pads_end=1,1";
-    CHECK(needs_only(needs_of_convolution(16, 16, pads), ConvolutionKernel::depthwise_3x3));
+    CHECK(needs_only(needs_of_convolution(16, 16, pads), Implementation::depthwise_3x3));
     CHECK(needs_only(needs_of_convolution(16, 16, "dilations=2,2 pads_begin=2,2 pads_end=2,2"),
-                     ConvolutionKernel::depthwise));
-    CHECK(needs_only(needs_of_convolution(16, 4, pads), ConvolutionKernel::onednn));
-    CHECK(needs_only(needs_of_convolution(64, 1, pads), ConvolutionKernel::winograd4));
+                     Implementation::depthwise));
+    CHECK(needs_only(needs_of_convolution(16, 4, pads), Implementation::onednn_convolution));
+    CHECK(needs_only(needs_of_convolution(64, 1, pads), Implementation::winograd4));
 }
 
 TEST_CASE("needs_of: the activations of epilogues, and the kinds of steps") {
