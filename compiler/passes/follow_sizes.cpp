@@ -46,8 +46,7 @@ void fold_open(Graph& graph, const Node& node) {
 
 NodeIt infer_open(Graph& graph, NodeIt node) {
     const OpDef& op = op_of(*node);
-    for (const ValueId id : node->inputs)
-        if (id != no_value && graph.value(id).true_size) refuse(graph, *node, id);
+    check_sizes(graph, *node);
     const auto size_output = static_cast<std::size_t>(op.max_outputs) - 1;
     if (node->outputs.size() <= size_output) {
         node->outputs.resize(size_output, no_value);
