@@ -1,6 +1,6 @@
 # igata_add_predictor(<target> MODEL <file.onnx>
 #     [NAME <identifier>] [BIND <dim>=<v>[,<v>...] ...] [WEIGHTS literal|incbin|file] [PRECISION f32]
-#     [THREADING seq|omp] [EXECUTABLE] [SHARED] [REPORT] [TEST_DATA <dir>] [OPTIONS ...])
+#     [THREADING seq|omp] [TUNED <file>] [EXECUTABLE] [SHARED] [REPORT] [TEST_DATA <dir>] [OPTIONS ...])
 #
 # Casts an ONNX model into C++ at build time and compiles it into the library <target>; link it and include <name>.h (C) or
 # <name>.hpp (C++17). It is cast again when the model or the compiler changes.
@@ -9,6 +9,7 @@
 #               each, or for every combination of those of several dims
 #   WEIGHTS     literal: in the C++ file; incbin: in a file that the assembler includes (default); file: mapped at run time
 #   THREADING   omp (default): OpenMP; seq: compiled and linked without OpenMP, a run never uses more than the calling thread
+#   TUNED       a file that `igata tune` wrote on the machine that the predictor is for: what runs its steps fastest there
 #   EXECUTABLE  also builds the standalone predictor <name> (target <target>_predictor)
 #   SHARED      a shared library instead of a static one
 #   REPORT      also writes <name>.html
@@ -21,7 +22,7 @@ include(${CMAKE_CURRENT_LIST_DIR}/IgataOneDNN.cmake)
 set(IGATA_EXECUTABLE "" CACHE FILEPATH "The igata to run instead of the one in the build tree or the package")
 
 function(igata_add_predictor target)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "EXECUTABLE;SHARED;REPORT" "MODEL;NAME;WEIGHTS;PRECISION;THREADING;TEST_DATA"
+    cmake_parse_arguments(PARSE_ARGV 1 arg "EXECUTABLE;SHARED;REPORT" "MODEL;NAME;WEIGHTS;PRECISION;THREADING;TUNED;TEST_DATA"
                           "BIND;OPTIONS")
     _igata_check_arguments()
     set(name ${arg_NAME})
@@ -32,13 +33,18 @@ function(igata_add_predictor target)
     foreach(bind IN LISTS arg_BIND)
         list(APPEND binds --bind ${bind})
     endforeach()
+    set(tuned_option "")
+    if(arg_TUNED)
+        set(tuned_option --tuned ${tuned})
+    endif()
     set(outputs ${folder}/${name}.cpp ${folder}/${name}.h ${folder}/${name}.hpp ${folder}/${name}.json)
     if(NOT arg_WEIGHTS STREQUAL "literal")
         list(APPEND outputs ${folder}/${name}.bin)
     endif()
     add_custom_command(OUTPUT ${outputs}
-        COMMAND ${command} compile ${model} -o ${folder} --name ${name} --weights ${arg_WEIGHTS} ${binds} ${arg_OPTIONS}
-        DEPENDS ${model} ${depends}
+        COMMAND ${command} compile ${model} -o ${folder} --name ${name} --weights ${arg_WEIGHTS} ${binds}
+                ${tuned_option} ${arg_OPTIONS}
+        DEPENDS ${model} ${tuned} ${depends}
         COMMENT "Casting ${arg_MODEL} into ${name}.cpp" VERBATIM)
 
     _igata_add_library()
@@ -47,8 +53,8 @@ function(igata_add_predictor target)
     endif()
     if(arg_REPORT)
         add_custom_command(OUTPUT ${folder}/${name}.html
-            COMMAND ${command} report ${model} -o ${folder}/${name}.html ${binds}
-            DEPENDS ${model} ${depends} COMMENT "Reporting on ${arg_MODEL}" VERBATIM)
+            COMMAND ${command} report ${model} -o ${folder}/${name}.html ${binds} ${tuned_option}
+            DEPENDS ${model} ${tuned} ${depends} COMMENT "Reporting on ${arg_MODEL}" VERBATIM)
         add_custom_target(${target}_report ALL DEPENDS ${folder}/${name}.html)
     endif()
 endfunction()
@@ -72,6 +78,13 @@ macro(_igata_check_arguments)
     get_filename_component(model "${arg_MODEL}" ABSOLUTE)
     if(NOT EXISTS "${model}" OR IS_DIRECTORY "${model}")
         _igata_fail("no such file: ${model}")
+    endif()
+    set(tuned "")
+    if(arg_TUNED)
+        get_filename_component(tuned "${arg_TUNED}" ABSOLUTE)
+        if(NOT EXISTS "${tuned}" OR IS_DIRECTORY "${tuned}")
+            _igata_fail("no such file: ${tuned}; `igata tune ${arg_MODEL} -o ${arg_TUNED}` writes it")
+        endif()
     endif()
     if(arg_TEST_DATA)
         get_filename_component(test_data "${arg_TEST_DATA}" ABSOLUTE)

@@ -24,6 +24,7 @@ struct Flags {
     ConformanceFlags conformance;
     ReportFlags report;
     ProfileFlags profile;
+    TuneFlags tune;
     OnednnFlags onednn;
     bool json = false;
 };
@@ -47,6 +48,10 @@ void add_bind(CLI::App* sub, PipelineFlags& flags) {
                     "plan for each, those of several dims for every combination")
         ->type_name("DIM=VALUE[,VALUE...]")
         ->allow_extra_args(false);
+}
+
+void add_tuned(CLI::App* sub, PipelineFlags& flags) {
+    sub->add_option("--tuned", flags.tuned, "choices of kernels that `igata tune` wrote")->type_name("FILE");
 }
 
 void add_remarks(CLI::App* sub, PipelineFlags& flags) {
@@ -91,6 +96,7 @@ void add_compile(CLI::App& app, CompileFlags& flags) {
         ->check(CLI::IsMember({"literal", "incbin", "file"}).description(""))
         ->capture_default_str()
         ->type_name("FORM");
+    add_tuned(sub, flags.pipeline);
     add_bind(sub, flags.pipeline);
     add_pipeline(sub, flags.pipeline);
 }
@@ -145,7 +151,19 @@ void add_report(CLI::App& app, ReportFlags& flags) {
                             "  igata report model.onnx -o model.html\n");
     add_model(sub, flags.model);
     sub->add_option("-o,--output", flags.file, "the page to write")->required()->type_name("FILE.html");
+    add_tuned(sub, flags.pipeline);
     add_bind(sub, flags.pipeline);
+}
+
+void add_data(CLI::App* sub, std::filesystem::path& data) {
+    sub->add_option("--data", data, "take the inputs, and with them the dims, from DIR/test_data_set_*")
+        ->type_name("DIR");
+}
+
+void add_runs(CLI::App* sub, int& runs, int& threads) {
+    const CLI::Range positive(1, 1000000);
+    sub->add_option("--runs", runs, "how many runs to measure")->check(positive)->capture_default_str()->type_name("N");
+    sub->add_option("--threads", threads, "threads of a run")->check(positive)->capture_default_str()->type_name("T");
 }
 
 void add_profile(CLI::App& app, ProfileFlags& flags) {
@@ -154,19 +172,25 @@ void add_profile(CLI::App& app, ProfileFlags& flags) {
                             "  igata profile model.onnx --bind N=8 --threads 2 --markdown profile.md\n"
                             "  igata profile model.onnx --data .\n");
     add_model(sub, flags.model);
-    sub->add_option("--data", flags.data, "take the inputs, and with them the dims, from DIR/test_data_set_*")
-        ->type_name("DIR");
-    const CLI::Range positive(1, 1000000);
-    sub->add_option("--runs", flags.runs, "how many runs to take the medians of")
-        ->check(positive)
-        ->capture_default_str()
-        ->type_name("N");
-    sub->add_option("--threads", flags.threads, "threads of a run")
-        ->check(positive)
-        ->capture_default_str()
-        ->type_name("T");
+    add_data(sub, flags.data);
+    add_runs(sub, flags.runs, flags.threads);
     sub->add_option("--json", flags.json, "also write the figures to a file")->type_name("FILE");
     sub->add_option("--markdown", flags.markdown, "also write the table to a file")->type_name("FILE");
+    add_tuned(sub, flags.pipeline);
+    add_bind(sub, flags.pipeline);
+}
+
+void add_tune(CLI::App& app, TuneFlags& flags) {
+    CLI::App* sub = command(app, "tune",
+                            "Time the kernels that could run each step on this machine, and write down where others "
+                            "than the usual ones are the fastest",
+                            "  igata tune model.onnx -o model.tuned\n"
+                            "  igata tune model.onnx -o model.tuned --bind N=1,8 --threads 2\n"
+                            "  igata compile model.onnx -o out --tuned model.tuned\n");
+    add_model(sub, flags.model);
+    sub->add_option("-o,--output", flags.file, "the file to write")->required()->type_name("FILE");
+    add_data(sub, flags.data);
+    add_runs(sub, flags.runs, flags.threads);
     add_bind(sub, flags.pipeline);
 }
 
@@ -191,6 +215,7 @@ ExitCode dispatch(const CLI::App& app, const Flags& flags) {
     if (name == "conformance") return command_conformance(flags.conformance);
     if (name == "report") return command_report(flags.report);
     if (name == "profile") return command_profile(flags.profile);
+    if (name == "tune") return command_tune(flags.tune);
     if (name == "onednn-flags") return command_onednn_flags(flags.onednn);
     return command_ops(flags.json);
 }
@@ -233,6 +258,7 @@ int main(int argc, char** argv) {
     add_conformance(app, flags.conformance);
     add_report(app, flags.report);
     add_profile(app, flags.profile);
+    add_tune(app, flags.tune);
     add_onednn_flags(app, flags.onednn);
     command(app, "ops", "Print the table of operators", "  igata ops\n  igata ops --json\n")
         ->add_flag("--json", flags.json, "as JSON");

@@ -27,6 +27,7 @@ constexpr MatMulSpec m0_spec{
     /*dst*/ {DataType::f32, 2, {1, 16}, {16, 1}},
     /*b_is_constant*/ true,
     /*epilogue*/ {1, {{PostOp::Kind::eltwise, Eltwise::relu, Binary::add, 0.0F, 0.0F, {}, -1}}},
+    /*implementation*/ Implementation::automatic,
 };
 
 // head
@@ -37,6 +38,7 @@ constexpr MatMulSpec head_spec{
     /*dst*/ {DataType::f32, 2, {1, 4}, {4, 1}},
     /*b_is_constant*/ true,
     /*epilogue*/ {0, {}},
+    /*implementation*/ Implementation::automatic,
 };
 
 constexpr StepSpec steps[] = {

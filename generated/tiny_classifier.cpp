@@ -54,6 +54,7 @@ constexpr ConvolutionSpec stem_2_spec{
     /*scale*/ {},
     /*mean*/ {},
     /*streamed*/ false,
+    /*implementation*/ Implementation::automatic,
 };
 
 // depthwise
@@ -72,6 +73,7 @@ constexpr ConvolutionSpec depthwise_spec{
     /*scale*/ {},
     /*mean*/ {{DataType::f32, 4, {1, 8, 1, 1}, {8, 1, 1, 1}}, 4},
     /*streamed*/ false,
+    /*implementation*/ Implementation::automatic,
 };
 
 // gate
@@ -90,6 +92,7 @@ constexpr ConvolutionSpec gate_spec{
     /*scale*/ {},
     /*mean*/ {},
     /*streamed*/ false,
+    /*implementation*/ Implementation::automatic,
 };
 
 // project
@@ -108,6 +111,7 @@ constexpr ConvolutionSpec project_spec{
     /*scale*/ {{DataType::f32, 4, {1, 8, 1, 1}, {8, 1, 1, 1}}, 4},
     /*mean*/ {{DataType::f32, 4, {1, 8, 1, 1}, {8, 1, 1, 1}}, 5},
     /*streamed*/ false,
+    /*implementation*/ Implementation::automatic,
 };
 
 // dense
@@ -118,6 +122,7 @@ constexpr MatMulSpec dense_spec{
     /*dst*/ {DataType::f32, 2, {1, 5}, {5, 1}},
     /*b_is_constant*/ true,
     /*epilogue*/ {0, {}},
+    /*implementation*/ Implementation::automatic,
 };
 
 // softmax

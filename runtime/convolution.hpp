@@ -36,7 +36,8 @@ inline MemorySpec grouped_weights(const ConvolutionSpec& spec) {
     return grouped;
 }
 
-/// Activations as they lie, unless only a slow implementation takes them so: then in the primitive's own layout.
+/// Activations as they lie, unless only a slow implementation takes them so, or that is wished for: then in the
+/// primitive's own layout.
 inline dnnl::convolution_forward::primitive_desc choose_convolution(const dnnl::engine& engine,
                                                                     const ConvolutionSpec& spec, const MemorySpec& dst,
                                                                     const dnnl::primitive_attr& attr) {
@@ -53,7 +54,8 @@ inline dnnl::convolution_forward::primitive_desc choose_convolution(const dnnl::
     descs.src = onednn::memory_desc(spec.src);
     descs.dst = onednn::memory_desc(dst);
     auto exact = onednn::make_convolution(engine, descs, attr);
-    if (!onednn::is_slow(onednn::implementation(exact))) return exact;
+    const bool reordered = spec.implementation == Implementation::onednn_reordered;
+    if (!reordered && !onednn::is_slow(onednn::implementation(exact))) return exact;
     descs.src = onednn::any_layout(spec.src);
     descs.dst = onednn::any_layout(dst);
     auto free = onednn::make_convolution(engine, descs, attr);
@@ -86,23 +88,59 @@ struct ConvolutionChoice {
     ConvolutionSpec spec = {};  ///< what is left for the kernel
 };
 
-inline ConvolutionChoice choose_kernel(const Builder& builder, const ConvolutionSpec& spec) {
-    ConvolutionChoice choice;
-    const bool depthwise = DepthwiseConvolution::fits(builder, spec);
-    const bool pointwise = !depthwise && PointwiseConvolution::fits(builder, spec) && PointwiseConvolution::pays(spec);
-    choice.takes_scale = pointwise;
-    choice.takes_mean = depthwise && DepthwiseConvolution::eltwise_count(spec.epilogue) == spec.epilogue.count;
-    choice.spec = spec;
+/// How `kernel` would run it.
+inline ConvolutionChoice choice_of(Implementation kernel, const ConvolutionSpec& spec) {
+    ConvolutionChoice choice{kernel, kernel == Implementation::pointwise, false, spec};
+    choice.takes_mean = kernel == Implementation::depthwise &&
+                        DepthwiseConvolution::eltwise_count(spec.epilogue) == spec.epilogue.count;
     if (spec.scale.is_present() && !choice.takes_scale) {
         choice.spec.scale = {};
         choice.spec.src = packed_like(spec.src);
     }
     if (!choice.takes_mean) choice.spec.mean = {};
-    const bool winograd = WinogradConvolution<4>::fits(builder, choice.spec);  // then 2x2 does, too
-    if (depthwise) choice.kernel = DepthwiseStrip::kernel(image_shape(spec, spec.dst));
-    else if (pointwise) choice.kernel = Implementation::pointwise;
-    else if (winograd && WinogradConvolution<4>::pays(choice.spec)) choice.kernel = Implementation::winograd4;
-    else if (winograd && WinogradConvolution<2>::pays(choice.spec)) choice.kernel = Implementation::winograd2;
+    choice.spec.implementation = kernel;
+    return choice;
+}
+
+/// Whether the choice's kernel can run what is left for it.
+inline bool fits(const Builder& builder, const ConvolutionChoice& choice) {
+    switch (choice.kernel) {
+        case Implementation::onednn_convolution:
+        case Implementation::onednn_reordered: return true;
+        case Implementation::pointwise: return PointwiseConvolution::fits(builder, choice.spec);
+        case Implementation::winograd2: return WinogradConvolution<2>::fits(builder, choice.spec);
+        case Implementation::winograd4: return WinogradConvolution<4>::fits(builder, choice.spec);
+        case Implementation::depthwise: return DepthwiseConvolution::fits(builder, choice.spec);
+        default: return false;
+    }
+}
+
+/// Whether the choice is what was measured to be the best one, as a rule.
+inline bool pays(const ConvolutionChoice& choice) {
+    switch (choice.kernel) {
+        case Implementation::pointwise: return PointwiseConvolution::pays(choice.spec);
+        case Implementation::winograd2: return WinogradConvolution<2>::pays(choice.spec);
+        case Implementation::winograd4: return WinogradConvolution<4>::pays(choice.spec);
+        default: return true;
+    }
+}
+
+/// The kernels of a convolution, those to be preferred first.
+inline constexpr Implementation convolution_kernels[] = {
+    Implementation::depthwise, Implementation::pointwise,          Implementation::winograd4,
+    Implementation::winograd2, Implementation::onednn_convolution, Implementation::onednn_reordered};
+
+/// The spec's own wish, or the first that pays.
+inline ConvolutionChoice choose_kernel(const Builder& builder, const ConvolutionSpec& spec) {
+    ConvolutionChoice choice = choice_of(spec.implementation, spec);
+    if (!fits(builder, choice)) {
+        for (const Implementation kernel : convolution_kernels) {
+            choice = choice_of(kernel, spec);
+            if (fits(builder, choice) && pays(choice)) break;
+        }
+    }
+    if (choice.kernel == Implementation::depthwise)
+        choice.kernel = DepthwiseStrip::kernel(image_shape(choice.spec, choice.spec.dst));
     return choice;
 }
 
@@ -128,8 +166,11 @@ inline std::unique_ptr<Operation> make_chosen(const Builder& builder, const Conv
                                                       DepthwiseConvolution::eltwise_count(choice.spec.epilogue));
             break;
         case Kernel::onednn_convolution:
-            if constexpr (needs.has(Kernel::onednn_convolution)) return make_onednn_convolution(builder, choice.spec);
+        case Kernel::onednn_reordered:
+            if constexpr (needs.has(Kernel::onednn_convolution) || needs.has(Kernel::onednn_reordered))
+                return make_onednn_convolution(builder, choice.spec);
             break;
+        case Kernel::automatic:
         case Kernel::onednn_matmul:
         case Kernel::strips: break;
     }

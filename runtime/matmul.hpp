@@ -131,7 +131,8 @@ inline std::unique_ptr<Operation> make_onednn_matmul(const Builder& builder, con
 
 /// Whether the product runs as a 1x1 convolution, which `convolution` then is.
 inline bool is_pointwise(const Builder& builder, const MatMulSpec& spec, ConvolutionSpec& convolution) {
-    return as_pointwise(flattened(spec), convolution) && PointwiseConvolution::fits(builder, convolution);
+    return spec.implementation != Implementation::onednn_matmul && as_pointwise(flattened(spec), convolution) &&
+           PointwiseConvolution::fits(builder, convolution);
 }
 
 /// Throws dnnl::error or std::runtime_error if there is no implementation.

@@ -93,6 +93,23 @@ struct OptionalOperand {
     constexpr bool is_present() const { return operand_index >= 0; }
 };
 
+/// What may run a convolution or a matrix product: oneDNN or a kernel of our own.
+enum class Implementation : std::uint8_t {
+    automatic,  ///< the runtime's choice
+    onednn_convolution,
+    onednn_reordered,  ///< oneDNN's in the layout that it likes best, with reorders before and after
+    onednn_matmul,
+    pointwise,  ///< of either
+    winograd2,
+    winograd4,
+    depthwise_3x3,
+    depthwise_3x3_stride2,
+    depthwise_5x5,
+    depthwise_5x5_stride2,
+    depthwise,  ///< of any size
+    strips,     ///< two steps in one
+};
+
 /// Operands: src, weights, bias (or none), dst, then those of post-ops, scale and mean. Weights are [oc, ic/groups,
 /// k...] (ONNX order). With PostOp::sum, dst holds the summand on entry.
 struct ConvolutionSpec {
@@ -107,6 +124,7 @@ struct ConvolutionSpec {
     OptionalOperand scale = {};  ///< f32 [n or 1, ic, 1...]: src is multiplied by it first; the padding stays zero
     OptionalOperand mean = {};   ///< f32 [n, oc, 1...], written: the average of dst over its spatial axes
     bool streamed = false;       ///< the next step alone reads dst, which need never be there as a whole
+    Implementation implementation = Implementation::automatic;  ///< if it fits
 };
 
 /// The transposed convolution. Operands: src, weights, bias (or none), dst, then those of post-ops. Weights are [ic,
@@ -129,6 +147,7 @@ struct MatMulSpec {
     MemorySpec a, b, bias, dst;
     bool b_is_constant = false;
     Epilogue epilogue = {};
+    Implementation implementation = Implementation::automatic;  ///< if it fits
 };
 
 enum class Pooling : std::uint8_t { max, average_include_padding, average_exclude_padding };
@@ -221,21 +240,6 @@ struct StepSpec {
     const char* name = "";
     int operand_count = 0;
     OperandSpec operands[max_operands] = {};
-};
-
-/// What may run a convolution or a matrix product: oneDNN or a kernel of our own.
-enum class Implementation : std::uint8_t {
-    onednn_convolution,
-    onednn_matmul,
-    pointwise,  ///< of either
-    winograd2,
-    winograd4,
-    depthwise_3x3,
-    depthwise_3x3_stride2,
-    depthwise_5x5,
-    depthwise_5x5_stride2,
-    depthwise,
-    strips,  ///< two steps in one
 };
 
 /// What the steps of a program need of the runtime, a bit each; the rest can be left out.

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "compiler/frontend/onnx_import.hpp"
+#include "compiler/frontend/protobuf_file.hpp"
 #include "compiler/passes/pool_weights.hpp"
 
 namespace igata {
@@ -113,12 +114,17 @@ PipelineOptions pipeline_options(const PipelineFlags& flags, const Bindings& bin
     options.time_passes = flags.time_passes;
     options.bisect = flags.bisect;
     options.after = flags.after;
+    if (!flags.tuned.empty()) {
+        const std::string text = read_file(flags.tuned);
+        options.tuning = naming(flags.tuned, [&] { return parse_tuning(text); });
+    }
     return options;
 }
 
 PipelineResult run_pipeline(const fs::path& file, Graph graph, const PipelineFlags& flags, const Bindings& bindings,
                             Remarks& remarks) {
-    return naming(file, [&] { return run_pipeline(std::move(graph), pipeline_options(flags, bindings), remarks); });
+    const PipelineOptions options = pipeline_options(flags, bindings);
+    return naming(file, [&] { return run_pipeline(std::move(graph), options, remarks); });
 }
 
 std::vector<Plan> make_plans(const fs::path& file, const Graph& graph, const PipelineFlags& flags,

@@ -21,6 +21,7 @@ struct PipelineFlags {
     bool time_passes = false;
     bool remarks = false;
     int bisect = -1;
+    std::filesystem::path tuned;  ///< what `igata tune` wrote; empty: none
     std::function<void(const std::string& pass, const Graph& graph)> after = nullptr;  ///< as in PipelineOptions
 };
 
@@ -78,6 +79,15 @@ struct ProfileFlags {
     PipelineFlags pipeline;
 };
 
+struct TuneFlags {
+    std::filesystem::path model;
+    std::filesystem::path file;
+    std::filesystem::path data;  ///< empty: invented inputs, and dims as bound
+    int runs = 30;
+    int threads = 1;
+    PipelineFlags pipeline;
+};
+
 struct OnednnFlags {
     std::vector<std::filesystem::path> models;
     std::string threading = "omp";
@@ -91,6 +101,7 @@ ExitCode command_verify(const VerifyFlags& flags);
 ExitCode command_conformance(const ConformanceFlags& flags);
 ExitCode command_report(const ReportFlags& flags);
 ExitCode command_profile(const ProfileFlags& flags);
+ExitCode command_tune(const TuneFlags& flags);
 ExitCode command_onednn_flags(const OnednnFlags& flags);
 ExitCode command_ops(bool json);
 

@@ -125,6 +125,28 @@ struct PlanEngine::Impl {
         return &loops.emplace_back(spec);
     }
 
+    /// run_part(inputs, outputs) for each repeat of the plan.
+    template <class RunPart>
+    std::vector<Tensor> run(const std::vector<Tensor>& inputs, const RunPart& run_part) const {
+        const std::int64_t parts = count_parts(plan, inputs);
+        std::vector<Tensor> outputs;
+        for (const Plan::Port& port : plan.outputs) {
+            Dims dims = port.type.dims;
+            if (parts != 1) dims.at(0) *= parts;
+            outputs.emplace_back(port.type.dtype, dims);
+        }
+        const auto count = static_cast<std::size_t>(parts);
+        for (std::size_t part = 0; part < count; ++part) {
+            std::vector<const void*> from;
+            std::vector<void*> to;
+            for (const Tensor& input : inputs) from.push_back(input.bytes().data() + input.byte_size() / count * part);
+            for (Tensor& output : outputs)
+                to.push_back(output.mutable_bytes().data() + output.byte_size() / count * part);
+            run_part(from.data(), to.data());
+        }
+        return outputs;
+    }
+
     Plan plan;
     Tensor weights;
     std::deque<runtime::LoopSpec> loops;
@@ -139,24 +161,12 @@ PlanEngine::PlanEngine(PlanEngine&&) noexcept = default;
 PlanEngine& PlanEngine::operator=(PlanEngine&&) noexcept = default;
 
 std::vector<Tensor> PlanEngine::run(const std::vector<Tensor>& inputs) {
-    const Plan& plan = impl_->plan;
-    const std::int64_t parts = count_parts(plan, inputs);
-    std::vector<Tensor> outputs;
-    for (const Plan::Port& port : plan.outputs) {
-        Dims dims = port.type.dims;
-        if (parts != 1) dims.at(0) *= parts;
-        outputs.emplace_back(port.type.dtype, dims);
-    }
-    for (std::int64_t part = 0; part < parts; ++part) {
-        const auto index = static_cast<std::size_t>(part);
-        const auto count = static_cast<std::size_t>(parts);
-        std::vector<const void*> from;
-        std::vector<void*> to;
-        for (const Tensor& input : inputs) from.push_back(input.bytes().data() + input.byte_size() / count * index);
-        for (Tensor& output : outputs) to.push_back(output.mutable_bytes().data() + output.byte_size() / count * index);
-        impl_->context->run(from.data(), to.data());
-    }
-    return outputs;
+    return impl_->run(inputs, [&](const auto* from, auto* to) { impl_->context->run(from, to); });
+}
+
+std::vector<Tensor> PlanEngine::profile(const std::vector<Tensor>& inputs, std::vector<double>& seconds) {
+    seconds.resize(impl_->plan.steps.size());
+    return impl_->run(inputs, [&](const auto* from, auto* to) { impl_->context->profile(from, to, seconds.data()); });
 }
 
 }  // namespace igata

@@ -32,6 +32,8 @@ public:
     /// `inputs` in the plan's order; throws BadInput if one has another type. If the plan is batched, axis 0 of all
     /// inputs may be the same multiple of the plan's, and the plan runs once per part.
     std::vector<Tensor> run(const std::vector<Tensor>& inputs);
+    /// Likewise, and adds the time of each step to seconds[0 .. number of steps). Loops are interpreted, and slow.
+    std::vector<Tensor> profile(const std::vector<Tensor>& inputs, std::vector<double>& seconds);
 
 private:
     struct Impl;

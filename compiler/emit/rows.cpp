@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "compiler/emit/names.hpp"
+#include "compiler/ir/plan_fields.hpp"
 
 namespace igata {
 
@@ -47,22 +48,7 @@ std::string row(const MemorySpec& m) {
                        leading(m.strides, m.rank));
 }
 
-std::string_view name_of(Eltwise e) {
-    static constexpr std::string_view names[] = {"relu", "linear",      "clip",      "sigmoid",  "swish",     "tanh",
-                                                 "elu",  "hardsigmoid", "hardswish", "gelu_erf", "gelu_tanh", "abs",
-                                                 "sqrt", "square",      "exp",       "log",      "softplus",  "mish"};
-    return names[static_cast<std::size_t>(e)];
-}
-
-std::string_view name_of(Binary b) {
-    static constexpr std::string_view names[] = {"add", "sub", "mul", "div", "min", "max"};
-    return names[static_cast<std::size_t>(b)];
-}
-
-std::string_view name_of(Pooling p) {
-    static constexpr std::string_view names[] = {"max", "average_include_padding", "average_exclude_padding"};
-    return names[static_cast<std::size_t>(p)];
-}
+using plan_text::name_of;
 
 std::string_view name_of(Space space) {
     static constexpr std::string_view names[] = {"none", "arena", "weights", "input", "output"};
@@ -108,7 +94,8 @@ struct SpecRow {
                  {"epilogue", row(s.epilogue)},
                  {"scale", row(s.scale)},
                  {"mean", row(s.mean)},
-                 {"streamed", s.streamed ? "true" : "false"}}};
+                 {"streamed", s.streamed ? "true" : "false"},
+                 {"implementation", fmt::format("Implementation::{}", name_of(s.implementation))}}};
     }
     SpecRow operator()(const DeconvolutionSpec& s) const {
         return {"DeconvolutionSpec",
@@ -131,7 +118,8 @@ struct SpecRow {
                  {"bias", row(s.bias)},
                  {"dst", row(s.dst)},
                  {"b_is_constant", s.b_is_constant ? "true" : "false"},
-                 {"epilogue", row(s.epilogue)}}};
+                 {"epilogue", row(s.epilogue)},
+                 {"implementation", fmt::format("Implementation::{}", name_of(s.implementation))}}};
     }
     SpecRow operator()(const PoolingSpec& s) const {
         return {"PoolingSpec",
@@ -176,9 +164,8 @@ struct SpecRow {
                  {"floats", "{" + floats + "}"}}};
     }
     SpecRow operator()(const ControlSpec& s) const {
-        static constexpr std::string_view names[] = {"branch", "otherwise", "repeat", "end"};
         return {"ControlSpec",
-                {{"control", fmt::format("Control::{}", names[static_cast<std::size_t>(s.control)])},
+                {{"control", fmt::format("Control::{}", name_of(s.control))},
                  {"condition", row(s.condition)},
                  {"trips", row(s.trips)},
                  {"iteration", row(s.iteration)}}};

@@ -23,6 +23,25 @@ inline constexpr std::array<std::string_view, 3> pooling_names{"max", "average_i
 inline constexpr std::array<std::string_view, 4> reduce_names{"sum", "product", "minimum", "maximum"};
 
 inline constexpr std::array<std::string_view, 4> control_names{"branch", "otherwise", "repeat", "end"};
+inline constexpr std::array<std::string_view, 13> implementation_names{"automatic",
+                                                                       "onednn_convolution",
+                                                                       "onednn_reordered",
+                                                                       "onednn_matmul",
+                                                                       "pointwise",
+                                                                       "winograd2",
+                                                                       "winograd4",
+                                                                       "depthwise_3x3",
+                                                                       "depthwise_3x3_stride2",
+                                                                       "depthwise_5x5",
+                                                                       "depthwise_5x5_stride2",
+                                                                       "depthwise",
+                                                                       "strips"};
+
+inline std::string_view name_of(runtime::Eltwise e) { return eltwise_names[static_cast<std::size_t>(e)]; }
+inline std::string_view name_of(runtime::Binary b) { return binary_names[static_cast<std::size_t>(b)]; }
+inline std::string_view name_of(runtime::Pooling p) { return pooling_names[static_cast<std::size_t>(p)]; }
+inline std::string_view name_of(runtime::Control c) { return control_names[static_cast<std::size_t>(c)]; }
+inline std::string_view name_of(runtime::Implementation i) { return implementation_names[static_cast<std::size_t>(i)]; }
 
 inline std::string_view channels_last_tag(std::size_t rank) {
     return rank == 3 ? "nwc" : rank == 4 ? "nhwc" : rank == 5 ? "ndhwc" : "";
@@ -50,6 +69,7 @@ struct Fields {
         io.extra_operand("scale=", s.scale, false);
         io.extra_operand("mean=", s.mean, true);
         io.flag("streamed", s.streamed);
+        io.option("by=", s.implementation, implementation_names);
     }
     template <class Io>
     static void visit(Io& io, runtime::DeconvolutionSpec& s) {
@@ -73,6 +93,7 @@ struct Fields {
         io.destination("dst=", s.dst);
         io.flag("b_is_constant", s.b_is_constant);
         io.epilogue(s.epilogue);
+        io.option("by=", s.implementation, implementation_names);
     }
     template <class Io>
     static void visit(Io& io, runtime::PoolingSpec& s) {

@@ -85,6 +85,10 @@ public:
     void choice(Enum& value, Names names, std::string_view what) {
         value = static_cast<Enum>(find_name(names, what));
     }
+    template <class Enum>
+    void option(std::string_view label, Enum& value, Names names) {
+        if (scanner_.accept(label)) value = static_cast<Enum>(find_name(names, "a choice"));
+    }
     void kernel_name(const char*& name) {
         const std::string word = scanner_.name("a kernel");
         for (const char* known : kernel_names())

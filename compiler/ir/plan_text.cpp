@@ -19,16 +19,20 @@ using runtime::Space;
 
 class StepPrinter {
 public:
-    StepPrinter(const Plan& plan, const Step& step) : plan_(plan), step_(step), text_(kind_of(step)) {
-        add(print_name(step.name));
-    }
+    StepPrinter(const Plan* plan, const Step& step) : plan_(plan), step_(step), text_(kind_of(step)) {}
 
+    /// The step as a line of a plan.
     std::string print() {
-        StepSpecVariant spec = step_.spec;
-        std::visit([&](auto& s) { Fields::visit(*this, s); }, spec);
+        add(print_name(step_.name));
+        print_spec(step_.spec);
         std::string origin = step_.origin;
         std::replace(origin.begin(), origin.end(), '\n', ' ');
         return origin.empty() ? text_ : text_ + "  ; " + origin;
+    }
+    /// Only what kind of step it is; needs no plan.
+    std::string print_spec(StepSpecVariant spec) {
+        std::visit([&](auto& s) { Fields::visit(*this, s); }, spec);
+        return text_;
     }
 
     void operand(std::string_view label, const MemorySpec& spec) { add(label, place(next_++, spec)); }
@@ -62,6 +66,10 @@ public:
     template <class Enum>
     void choice(Enum value, Names names, std::string_view) {
         add(names[static_cast<std::size_t>(value)]);
+    }
+    template <class Enum>
+    void option(std::string_view label, Enum value, Names names) {
+        if (value != Enum{}) add(label, names[static_cast<std::size_t>(value)]);
     }
     void kernel_name(std::string_view name) { add(name); }
     void kernel_operands(const runtime::KernelSpec& spec) {
@@ -106,7 +114,7 @@ private:
 
     std::string address(std::size_t i) const {
         const StepOperand& operand = step_.operands.at(i);
-        const std::string& name = plan_.buffer(operand.buffer).name;
+        const std::string& name = plan_->buffer(operand.buffer).name;
         std::string text = operand.offset == 0 ? name : fmt::format("{}+{}", name, operand.offset);
         if (operand.advance != 0) text += fmt::format("^{}", operand.advance);
         return text;
@@ -114,7 +122,8 @@ private:
     std::string place(std::size_t i, const MemorySpec& spec) const {
         const Dims dims(spec.dims, spec.dims + spec.rank);
         const Dims strides(spec.strides, spec.strides + spec.rank);
-        std::string text = fmt::format("{}:{}{}", address(i), name_of(spec.dtype), to_string(dims));
+        std::string text = plan_ != nullptr ? address(i) + ":" : "";
+        text += fmt::format("{}{}", name_of(spec.dtype), to_string(dims));
         if (strides == row_major_strides(dims)) return text;
         if (const auto tag = channels_last_tag(dims.size()); !tag.empty() && strides == channels_last_strides(dims))
             return fmt::format("{}@{}", text, tag);
@@ -127,14 +136,14 @@ private:
     std::string post_op(const PostOp& op) const {
         if (op.kind == PostOp::Kind::sum) return "sum";
         if (op.kind == PostOp::Kind::binary)
-            return fmt::format("{}({})", binary_names[static_cast<std::size_t>(op.binary)],
+            return fmt::format("{}({})", plan_text::name_of(op.binary),
                                place(static_cast<std::size_t>(op.operand_index), op.operand));
-        const std::string_view name = eltwise_names[static_cast<std::size_t>(op.eltwise)];
+        const std::string_view name = plan_text::name_of(op.eltwise);
         if (op.beta != 0.0F) return fmt::format("{}({},{})", name, print_real(op.alpha), print_real(op.beta));
         return op.alpha != 0.0F ? fmt::format("{}({})", name, print_real(op.alpha)) : std::string(name);
     }
 
-    const Plan& plan_;
+    const Plan* plan_;
     const Step& step_;
     std::string text_;
     std::size_t next_ = 0;
@@ -177,8 +186,18 @@ std::string print(const Plan& plan) {
                     plan.arena_bytes, plan.weight_bytes, plan.batched ? " batched" : "");
     for (std::size_t i = 0; i < plan.buffers.size(); ++i)
         text += fmt::format("  {}\n", print_buffer(plan, static_cast<BufferId>(i)));
-    for (const Step& step : plan.steps) text += fmt::format("  {}\n", StepPrinter(plan, step).print());
+    for (const Step& step : plan.steps) text += fmt::format("  {}\n", StepPrinter(&plan, step).print());
     return text + "}\n";
+}
+
+std::string print_geometry(const Step& step) {
+    StepSpecVariant spec = step.spec;
+    if (auto* convolution = std::get_if<runtime::ConvolutionSpec>(&spec)) {
+        convolution->streamed = false;
+        convolution->implementation = {};
+    }
+    if (auto* matmul = std::get_if<runtime::MatMulSpec>(&spec)) matmul->implementation = {};
+    return StepPrinter(nullptr, step).print_spec(spec);
 }
 
 }  // namespace igata

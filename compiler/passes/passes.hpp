@@ -11,6 +11,7 @@
 #include "compiler/diagnostics.hpp"
 #include "compiler/ir/graph.hpp"
 #include "compiler/ir/plan.hpp"
+#include "compiler/passes/tuning.hpp"
 
 namespace igata {
 
@@ -68,6 +69,8 @@ void absorb_means(Plan& plan, Remarks& remarks, Budget budget = {});
 void schedule(Plan& plan);
 /// Marks convolutions whose result need never be there as a whole, because the next step can take it in strips.
 void stream_strips(Plan& plan);
+/// Steps of a tuned geometry run by what was measured to be the fastest; a remark for each, and if there is none.
+void apply_tuning(Plan& plan, const Tuning& tuning, Remarks& remarks);
 /// Lifetimes to arena offsets, 64-byte aligned.
 void plan_memory(Plan& plan);
 /// Lays out the constants: deduplicated, 64-byte aligned.
@@ -80,7 +83,8 @@ struct PipelineOptions {
     std::vector<std::string> print_after;  ///< pass names, or "all"; printed to `dump`
     std::string stop_after;                ///< pass name; the Plan is then empty if it comes before lower
     bool time_passes = false;
-    int bisect = -1;   ///< run only the first N rewrites of simplify and the fusions; -1 = all
+    int bisect = -1;  ///< run only the first N rewrites of simplify and the fusions; -1 = all
+    Tuning tuning = {};
     bool fuse = true;  ///< false: skip simplify and whatever fuses or absorbs (for tests)
     std::FILE* dump = stderr;
     /// Called after every Graph pass, with its name; `check --passes` runs the interpreter here.

@@ -27,7 +27,7 @@ TEST_CASE("--version and --help are no errors") {
     CHECK(run_igata(folder, "--version") == Outcome{0, "igata " IGATA_VERSION "\n", ""});
     CHECK(run_igata(folder, "--help").code == 0);
     for (const std::string command :
-         {"compile", "check", "run", "verify", "conformance", "report", "profile", "onednn-flags", "ops"}) {
+         {"compile", "check", "run", "verify", "conformance", "report", "profile", "tune", "onednn-flags", "ops"}) {
         const Outcome help = run_igata(folder, command + " --help");
         CHECK(help.code == 0);
         CHECK(help.out.find("Examples:\n  igata " + command) != std::string::npos);
@@ -103,4 +103,21 @@ TEST_CASE("run says what is wrong with a .npy") {
     CHECK(run_igata(folder, "run m.onnx --input x=good.npy --output out.npy") ==
           Outcome{0, "y f32[2,4] = 0 2 0 4 5 0 7 0\n", ""});
     CHECK(read_npy(folder / "out.npy") == Tensor::of<float>({2, 4}, {0, 2, 0, 4, 5, 0, 7, 0}));
+}
+
+TEST_CASE("tune writes what compile takes, and a file that it did not write is refused") {
+    const TemporaryFolder folder;
+    folder.write("m.onnx", relu_model().SerializeAsString());
+    const Outcome tuned = run_igata(folder, "tune m.onnx -o m.tuned --runs 1");
+    CHECK(tuned == Outcome{0, "x f32[1,4]\n  the usual choices are the fastest\n", ""});
+    CHECK(read(folder / "m.tuned").starts_with("igata-tuned 1\n; what runs these steps fastest"));
+    CHECK(run_igata(folder, "compile m.onnx -o out --tuned m.tuned").code == 0);
+    CHECK(run_igata(folder, "compile m.onnx -o none --tuned none.tuned") == fails(4, "none.tuned: no such file"));
+    CHECK(run_igata(folder, "compile m.onnx -o none --tuned m.onnx")
+              .err.starts_with(
+                  "igata: m.onnx: line 1: not written by `igata tune`: it would begin with 'igata-tuned 1'"));
+    folder.write("bad.tuned", "igata-tuned 1\n\nwinograd3 convolution src=f32[1]\n");
+    CHECK(run_igata(folder, "compile m.onnx -o none --tuned bad.tuned") ==
+          fails(4, "bad.tuned: line 3: 'winograd3' is nothing that runs a step"));
+    CHECK_FALSE(std::filesystem::exists(folder / "none"));
 }

@@ -3,6 +3,7 @@ include(${CMAKE_CURRENT_LIST_DIR}/steps.cmake)
 install_igata()
 set(build ${WORK}/build)
 file(COPY ${MODELS} DESTINATION ${WORK})
+run(COMMAND ${prefix}/bin/igata tune ${WORK}/models/tiny_classifier/model.onnx -o ${WORK}/models/classifier.tuned --bind N=1 --runs 2)
 run(COMMAND ${CMAKE_COMMAND} -G ${GENERATOR} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${build}
     -DCMAKE_PREFIX_PATH=${prefix} -DMODELS=${WORK}/models)
 run(COMMAND ${CMAKE_COMMAND} --build ${build})

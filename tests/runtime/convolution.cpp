@@ -117,7 +117,7 @@ std::int64_t result_size(const ConvolutionSpec& s, int i, std::int64_t size) {
            1;
 }
 
-enum class Shape : std::uint8_t { any, depthwise, pointwise, single_pixel };
+enum class Shape : std::uint8_t { any, depthwise, pointwise, single_pixel, three_by_three };
 
 ConvolutionSpec random_convolution(Random& random, Shape shape, int spatial, std::vector<Operand>& extra) {
     ConvolutionSpec s;
@@ -132,11 +132,12 @@ ConvolutionSpec random_convolution(Random& random, Shape shape, int spatial, std
     const std::int64_t limit = spatial == 3 ? 6 : 17;
     for (int i = 0; i < spatial; ++i) {
         const bool single = shape == Shape::pointwise || shape == Shape::single_pixel;
-        weight_dims.push_back(single ? 1 : pick(random, 1, shape == Shape::depthwise ? 7 : 4));
+        const bool plain = single || shape == Shape::three_by_three;
+        weight_dims.push_back(single ? 1 : plain ? 3 : pick(random, 1, shape == Shape::depthwise ? 7 : 4));
         src_dims.push_back(
             shape == Shape::single_pixel ? 1 : pick(random, 1, limit) + (single ? 0 : 12 - (spatial == 3 ? 6 : 0)));
-        s.strides[i] = shape == Shape::single_pixel ? 1 : pick(random, 1, 3);
-        s.dilations[i] = single ? 1 : pick(random, 1, 4) / 3 + (pick(random, 0, 1));
+        s.strides[i] = shape == Shape::single_pixel || shape == Shape::three_by_three ? 1 : pick(random, 1, 3);
+        s.dilations[i] = plain ? 1 : pick(random, 1, 4) / 3 + (pick(random, 0, 1));
         if (s.dilations[i] == 0) s.dilations[i] = 1;
         const std::int64_t reach = (weight_dims.back() - 1) * s.dilations[i];
         s.pads_begin[i] = pick(random, 0, reach);
@@ -166,11 +167,15 @@ ConvolutionSpec random_convolution(Random& random, Shape shape, int spatial, std
     return s;
 }
 
-void fuzz(Shape shape, int spatial, int cases) {
+/// `wish`: for any implementation, which the runtime need not grant.
+void fuzz(Shape shape, int spatial, int cases, bool wish = false) {
     for (int i = 0; i < cases; ++i) {
         Random random(static_cast<unsigned>(i * 31 + spatial));
         std::vector<Operand> extra;
         ConvolutionSpec spec = random_convolution(random, shape, spatial, extra);
+        if (wish)
+            spec.implementation =
+                static_cast<Implementation>(pick(random, 1, static_cast<std::int64_t>(Implementation::strips)));
         check_convolution(random, spec, extra, pick(random, 0, 4) > 0, static_cast<int>(pick(random, 1, 2)));
     }
 }
@@ -184,6 +189,35 @@ TEST_CASE("a depthwise convolution equals its definition") {
 }
 TEST_CASE("a 1x1 convolution equals its definition") { fuzz(Shape::pointwise, 2, 60); }
 TEST_CASE("a convolution of one pixel equals its definition") { fuzz(Shape::single_pixel, 2, 60); }
+TEST_CASE("a convolution equals its definition whatever is to run it") {
+    fuzz(Shape::any, 2, 40, true);
+    fuzz(Shape::any, 1, 20, true);
+    fuzz(Shape::any, 3, 10, true);
+    fuzz(Shape::depthwise, 2, 40, true);
+    fuzz(Shape::pointwise, 2, 40, true);
+    fuzz(Shape::three_by_three, 2, 80, true);
+}
+TEST_CASE("a convolution is run by what is wished for, if that can, else by the usual choice") {
+    ConvolutionSpec spec;
+    spec.src = layout(DataType::f32, {1, 32, 40, 40}, channels_last(4));
+    spec.dst = spec.src;
+    spec.weights = layout(DataType::f32, {32, 32, 3, 3});
+    spec.pads_begin[0] = spec.pads_begin[1] = spec.pads_end[0] = spec.pads_end[1] = 1;
+    StepSpec row;
+    row.operands[1].space = Space::weights;
+    const Builder builder{{}, &row, nullptr, nullptr};
+    const auto chosen = [&](Implementation wish) {
+        spec.implementation = wish;
+        return choose_kernel(builder, spec).kernel;
+    };
+    CHECK(chosen(Implementation::automatic) == Implementation::winograd4);
+    for (const Implementation wish : {Implementation::winograd2, Implementation::onednn_convolution,
+                                      Implementation::onednn_reordered, Implementation::winograd4})
+        CHECK(chosen(wish) == wish);
+    for (const Implementation wish :
+         {Implementation::pointwise, Implementation::depthwise, Implementation::onednn_matmul, Implementation::strips})
+        CHECK(chosen(wish) == Implementation::winograd4);
+}
 
 }  // namespace
 }  // namespace igata::runtime::test
