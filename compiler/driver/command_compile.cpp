@@ -22,8 +22,8 @@ ExitCode command_compile(const CompileFlags& flags) {
     EmitOptions options{flags.name.empty() ? to_identifier(flags.model.stem().string()) : flags.name,
                         weights_from_name(flags.weights)};
     Remarks remarks;
-    const Graph graph = load_model(flags.model, remarks);
-    const std::vector<Plan> plans = make_plans(flags.model, graph, flags.pipeline, bindings, remarks);
+    const std::vector<Plan> plans =
+        make_plans(flags.model, load_model(flags.model, remarks), flags.pipeline, bindings, remarks);
     print_remarks(flags.pipeline, remarks);
     if (!flags.pipeline.stop_after.empty()) return ExitCode::fine;
     options.needs = needs_of(plans);

@@ -78,8 +78,7 @@ ExitCode command_onednn_flags(const OnednnFlags& flags) {
     OnednnNeeds needs;
     for (const std::filesystem::path& model : flags.models) {
         Remarks remarks;
-        const Graph graph = load_model(model, remarks);
-        for (const Plan& plan : make_plans(model, graph, flags.pipeline, bindings, remarks))
+        for (const Plan& plan : make_plans(model, load_model(model, remarks), flags.pipeline, bindings, remarks))
             for (const Step& step : plan.steps) std::visit(Collect{needs}, step.spec);
     }
     print(needs, flags.threading);

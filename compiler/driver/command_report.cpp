@@ -7,10 +7,10 @@ namespace igata {
 
 ExitCode command_report(const ReportFlags& flags) {
     Remarks remarks;
-    const Graph graph = load_model(flags.model, remarks);
+    Graph graph = load_model(flags.model, remarks);
     const std::size_t nodes = graph.nodes.size();
     const std::vector<Plan> plans =
-        make_plans(flags.model, graph, flags.pipeline, parse_bindings(flags.pipeline.bind), remarks);
+        make_plans(flags.model, std::move(graph), flags.pipeline, parse_bindings(flags.pipeline.bind), remarks);
     write_files(flags.file.parent_path().empty() ? "." : flags.file.parent_path(),
                 {{flags.file.filename().string(), report_page(plans, nodes, remarks)}});
     return ExitCode::fine;

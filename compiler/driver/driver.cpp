@@ -127,12 +127,13 @@ PipelineResult run_pipeline(const fs::path& file, Graph graph, const PipelineFla
     return naming(file, [&] { return run_pipeline(std::move(graph), options, remarks); });
 }
 
-std::vector<Plan> make_plans(const fs::path& file, const Graph& graph, const PipelineFlags& flags,
+std::vector<Plan> make_plans(const fs::path& file, Graph graph, const PipelineFlags& flags,
                              const std::vector<Bindings>& bindings, Remarks& remarks) {
     std::vector<Plan> plans;
     for (const Bindings& binding : bindings) {
         Remarks own;
-        plans.push_back(run_pipeline(file, clone(graph), flags, binding, own).plan);
+        Graph mine = &binding == &bindings.back() ? std::move(graph) : clone(graph);
+        plans.push_back(run_pipeline(file, std::move(mine), flags, binding, own).plan);
         add_new_remarks(remarks, own);
     }
     if (plans.size() == 1 || !flags.stop_after.empty()) return plans;

@@ -122,7 +122,7 @@ PipelineResult run_pipeline(const std::filesystem::path& file, Graph graph, cons
                             const Bindings& bindings, Remarks& remarks);
 /// A plan for each binding, over one pool of weights; a remark that holds for several is made once. Throws Unsupported
 /// where the plans' inputs or outputs differ in more than their dims.
-std::vector<Plan> make_plans(const std::filesystem::path& file, const Graph& graph, const PipelineFlags& flags,
+std::vector<Plan> make_plans(const std::filesystem::path& file, Graph graph, const PipelineFlags& flags,
                              const std::vector<Bindings>& bindings, Remarks& remarks);
 /// Adds those that are not there yet: what holds for several bindings is said once.
 void add_new_remarks(Remarks& remarks, const Remarks& others);

@@ -132,6 +132,19 @@ std::string predictor_cpp(Plans plans, const EmitOptions& options, Slots slots, 
     return fill_template("templates/predictor.cpp.in", slots);
 }
 
+/// g++ takes some 30 bytes of memory for each byte of literals; code reaches data of its program within 2 GB.
+void require_room(const EmitOptions& options, std::int64_t weight_bytes) {
+    constexpr std::int64_t mb = 1000 * 1000;
+    const auto refuse = [&](const char* limit, const char* instead) {
+        throw Error(ExitCode::usage, fmt::format("--weights {}: {} MB of weights are more than {}; use --weights {}",
+                                                 name_of(options.weights), weight_bytes / mb, limit, instead));
+    };
+    if (options.weights == EmitOptions::Weights::literal && weight_bytes > 256 * mb)
+        refuse("the 256 MB that a C++ compiler can be asked to read as literals", "incbin or file");
+    if (options.weights == EmitOptions::Weights::incbin && weight_bytes > 2000 * mb)
+        refuse("the 2000 MB that a program can hold", "file");
+}
+
 }  // namespace
 
 std::vector<EmittedFile> emit(Plans plans, const EmitOptions& options, const Remarks& remarks) {
@@ -139,6 +152,7 @@ std::vector<EmittedFile> emit(Plans plans, const EmitOptions& options, const Rem
         throw Error(ExitCode::usage,
                     fmt::format("the name '{}' is no C++ identifier: pass another with --name, for example {}",
                                 options.name, to_identifier(options.name)));
+    require_room(options, plans.front().weight_bytes);
     std::string guard = options.name;
     for (char& c : guard) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
     Slots slots = interface_slots(plans, options.name);
@@ -146,13 +160,13 @@ std::vector<EmittedFile> emit(Plans plans, const EmitOptions& options, const Rem
                                {"guard", guard},
                                {"version", IGATA_VERSION},
                                {"abi", std::string(embedded_file("runtime/predictor_abi.h"))}});
-    const std::string pool = pooled_weights(plans);
+    std::string pool = pooled_weights(plans);
     std::vector<EmittedFile> files;
     files.push_back({options.name + ".cpp", predictor_cpp(plans, options, slots, guard, pool)});
     files.push_back({options.name + ".h", fill_template("templates/predictor.h.in", slots)});
     files.push_back({options.name + ".hpp", fill_template("templates/predictor.hpp.in", slots)});
     files.push_back({options.name + ".json", summary_json(plans, options, remarks)});
-    if (options.weights != EmitOptions::Weights::literal) files.push_back({options.name + ".bin", pool});
+    if (options.weights != EmitOptions::Weights::literal) files.push_back({options.name + ".bin", std::move(pool)});
     return files;
 }
 

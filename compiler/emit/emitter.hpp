@@ -29,7 +29,7 @@ struct EmittedFile {
 using Plans = std::span<const Plan>;
 
 /// `<name>.cpp`, `<name>.h`, `<name>.hpp`, `<name>.json`, and `<name>.bin` where weights are kept apart. The same plans
-/// give the same bytes. Throws Error (usage) if the name is no identifier.
+/// give the same bytes. Throws Error (usage) if the name is no identifier, or the weights are too many for their place.
 std::vector<EmittedFile> emit(Plans plans, const EmitOptions& options, const Remarks& remarks);
 inline std::vector<EmittedFile> emit(const Plan& plan, const EmitOptions& options, const Remarks& remarks) {
     return emit(Plans(&plan, 1), options, remarks);

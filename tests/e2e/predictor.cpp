@@ -150,6 +150,20 @@ TEST_CASE("a name that is no identifier is refused with one that is") {
     CHECK_THROWS_AS(test::cast_model(models / "perceptron" / "model.onnx", "class"), Error);
 }
 
+TEST_CASE("weights that are too many for their place are refused before anything is made") {
+    Plan plan;
+    const auto refused = [&](EmitOptions::Weights weights, std::int64_t bytes, const char* why) {
+        plan.weight_bytes = bytes;
+        CHECK_THROWS_WITH_AS(emit(plan, {"photo", weights}, {}), why, Error);
+    };
+    refused(EmitOptions::Weights::literal, 300'000'000,
+            "--weights literal: 300 MB of weights are more than the 256 MB that a C++ compiler can be asked to read as "
+            "literals; use --weights incbin or file");
+    refused(EmitOptions::Weights::incbin, 2'400'000'000,
+            "--weights incbin: 2400 MB of weights are more than the 2000 MB that a program can hold; use --weights "
+            "file");
+}
+
 namespace {
 
 /// The output as kept in generated/: the inlined runtime, which stands in runtime/, left out.
