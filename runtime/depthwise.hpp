@@ -25,7 +25,7 @@ public:
                          Isa isa = detect_isa())
         : shape_(image_shape(spec, dst)),
           mean_(spec.mean),
-          strips_((shape_.dst_h + DepthwiseStrip::most_rows - 1) / DepthwiseStrip::most_rows),
+          strips_(count_strips(shape_.dst_h)),
           chunks_(std::max<std::int64_t>(1, shape_.dst_channels / chunk_channels)),
           weights_(sizeof(float) * static_cast<std::size_t>(shape_.dst_channels * shape_.kernel_h * shape_.kernel_w)),
           bias_(sizeof(float) * static_cast<std::size_t>(shape_.dst_channels)),
@@ -100,6 +100,12 @@ public:
 
 private:
     static constexpr std::int64_t chunk_channels = 128;
+
+    /// An even number, if there are several: for two threads.
+    static std::int64_t count_strips(std::int64_t rows) {
+        const std::int64_t least = (rows + DepthwiseStrip::most_rows - 1) / DepthwiseStrip::most_rows;
+        return least > 1 ? std::min(rows, (least + 1) / 2 * 2) : 1;
+    }
 
     void run_chunk(std::int64_t image, std::int64_t strip, std::int64_t chunk, const float* src,
                    std::byte* const* operands, std::byte* scratch) const {

@@ -190,29 +190,47 @@ namespace wave {
 
 #define IGATA_EACH _Pragma("GCC unroll 8") for (int i = 0; i < n; ++i)
 
-/// exp(-x), saturating at exp(-87) and exp(87).
-template <class V, int n>
-[[gnu::always_inline]] inline void exp_of_negative(V (&x)[n]) {
-    using Bits [[gnu::vector_size(sizeof(V))]] = std::int32_t;
-    float bound = 87.0F;
-    __asm__("" : "+m"(bound));  // GCC finds the minimum in a comparison with a variable only, not with a constant
-    const V low = V{} - bound;
-    const V high = V{} + bound;
-    V shifted[n];
-    V p[n];
-    IGATA_EACH x[i] = x[i] < low ? low : x[i];  // NaN stays
-    IGATA_EACH x[i] = x[i] > high ? high : x[i];
-    IGATA_EACH shifted[i] = x[i] * -1.44269504089F + scalar::round_magic;
-    IGATA_EACH p[i] = shifted[i] - scalar::round_magic;
-    IGATA_EACH x[i] = x[i] + p[i] * 0.693359375F;
-    IGATA_EACH x[i] = x[i] + p[i] * -2.12194440e-4F;
-    IGATA_EACH p[i] = x[i] * -0.008290315046906471F + 0.04189793020486832F;
-    IGATA_EACH p[i] = p[i] * x[i] - 0.1666763573884964F;
-    IGATA_EACH p[i] = p[i] * x[i] + 0.4999915063381195F;
-    IGATA_EACH p[i] = p[i] * x[i] - 0.9999997019767761F;
-    IGATA_EACH p[i] = p[i] * x[i] + 1.0F;
-    IGATA_EACH x[i] = reinterpret_cast<V>(reinterpret_cast<Bits>(p[i]) + (reinterpret_cast<Bits>(shifted[i]) << 23));
-}
+/// exp(-alpha * x), saturating at exp(-87) and exp(87). With FMA the product is not rounded before it is reduced, so
+/// that 2^t for t = x * scale takes fewer steps than e^x.
+template <class V>
+struct Decay {
+    static constexpr float log2e = 1.44269504089F;
+    V alpha, scale, low, high;
+
+    [[gnu::always_inline]] explicit Decay(float factor) {
+        const float magnitude = scalar::magnitude(factor);
+        float bound = 87.0F / (magnitude > 1e-30F ? magnitude : 1e-30F);
+        __asm__("" : "+x"(bound));  // GCC finds the minimum in a comparison with a variable only, not with a constant
+        alpha = V{} + factor;
+        scale = V{} - factor * log2e;
+        low = V{} - bound;
+        high = V{} + bound;
+    }
+
+    template <int n>
+    [[gnu::always_inline]] void apply(V (&x)[n]) const {
+        using Bits [[gnu::vector_size(sizeof(V))]] = std::int32_t;
+        V shifted[n];
+        V p[n];
+        IGATA_EACH x[i] = x[i] < low ? low : x[i];  // NaN stays
+        IGATA_EACH x[i] = x[i] > high ? high : x[i];
+        IGATA_EACH shifted[i] = x[i] * scale + scalar::round_magic;
+        IGATA_EACH p[i] = shifted[i] - scalar::round_magic;
+        if constexpr (sizeof(V) >= 32) {
+            IGATA_EACH x[i] = x[i] * scale - p[i];
+        } else {  // Cody and Waite's reduction: n ln2 in two parts, the first of so few bits that nothing is rounded
+            IGATA_EACH x[i] = x[i] * alpha + p[i] * 0.693359375F;
+            IGATA_EACH x[i] = (x[i] + p[i] * -2.12194440e-4F) * -log2e;
+        }
+        IGATA_EACH p[i] = x[i] * 0.00132647277F + 0.00967151285F;
+        IGATA_EACH p[i] = p[i] * x[i] + 0.0555073359F;
+        IGATA_EACH p[i] = p[i] * x[i] + 0.240222426F;
+        IGATA_EACH p[i] = p[i] * x[i] + 0.693146974F;
+        IGATA_EACH p[i] = p[i] * x[i] + 1.0F;
+        IGATA_EACH x[i] =
+            reinterpret_cast<V>(reinterpret_cast<Bits>(p[i]) + (reinterpret_cast<Bits>(shifted[i]) << 23));
+    }
+};
 
 template <Eltwise kind>
 constexpr bool has() {
@@ -220,14 +238,13 @@ constexpr bool has() {
 }
 
 template <Eltwise kind, int lanes, int n>
-[[gnu::always_inline]] inline void eltwise(float* data, float alpha) {
+[[gnu::always_inline]] inline void eltwise(float* data, const Decay<typename VectorOf<lanes>::Register>& decay) {
     using V = typename VectorOf<lanes>::Register;
     using Unaligned = typename VectorOf<lanes>::Unaligned;
     Unaligned* values = reinterpret_cast<Unaligned*>(data);  // `auto` would lose the alignment
     V x[n];
     IGATA_EACH x[i] = values[i];
-    if constexpr (kind == Eltwise::swish) IGATA_EACH x[i] *= alpha;
-    exp_of_negative(x);
+    decay.apply(x);
     IGATA_EACH x[i] += 1.0F;
     if constexpr (kind == Eltwise::swish) IGATA_EACH x[i] = values[i] / x[i];
     else IGATA_EACH x[i] = 1.0F / x[i];
@@ -247,14 +264,15 @@ struct EltwiseBody {
     [[gnu::always_inline]] static void run(float* x, std::int64_t count, float alpha, float beta) {
         if constexpr (wave::has<kind>()) {
             constexpr int n = 4;
+            const wave::Decay<typename VectorOf<lanes>::Register> decay(kind == Eltwise::swish ? alpha : 1.0F);
 #pragma GCC unroll 1
-            for (; count >= n * lanes; count -= n * lanes, x += n * lanes) wave::eltwise<kind, lanes, n>(x, alpha);
+            for (; count >= n * lanes; count -= n * lanes, x += n * lanes) wave::eltwise<kind, lanes, n>(x, decay);
 #pragma GCC unroll 1
-            for (; count >= lanes; count -= lanes, x += lanes) wave::eltwise<kind, lanes, 1>(x, alpha);
+            for (; count >= lanes; count -= lanes, x += lanes) wave::eltwise<kind, lanes, 1>(x, decay);
             if (count == 0) return;
             float rest[lanes] = {};
             for (std::int64_t i = 0; i < count; ++i) rest[i] = x[i];
-            wave::eltwise<kind, lanes, 1>(rest, alpha);
+            wave::eltwise<kind, lanes, 1>(rest, decay);
             for (std::int64_t i = 0; i < count; ++i) x[i] = rest[i];
         } else {
             for (std::int64_t i = 0; i < count; ++i) x[i] = scalar::eltwise<kind>(x[i], alpha, beta);

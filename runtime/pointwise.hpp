@@ -74,7 +74,7 @@ public:
         const auto* src = reinterpret_cast<const float*>(frame.operands[0]);
         auto* dst = reinterpret_cast<float*>(frame.operands[3]);
         const auto* scale = reinterpret_cast<const float*>(is_scaled() ? frame.operands[scale_operand_] : nullptr);
-        const std::int64_t blocks = (pixels() + block_ - 1) / block_;
+        const std::int64_t blocks = blocks_of_image();
         const std::int64_t columns = panel_parts(shape_.images * blocks);
         const std::int64_t work = block_ * shape_.dst_channels * shape_.src_channels / columns;
         parallel_parts(shape_.images * blocks * columns, 65536 / work + 1,
@@ -86,8 +86,8 @@ public:
                                block.src = src + image * shape_.src_image;
                                block.dst = dst + image * shape_.dst_image;
                                block.scale = is_scaled() ? scale + image * scale_image_ : nullptr;
-                               block.first = i / columns % blocks * block_;
-                               block.count = std::min(block_, pixels() - block.first);
+                               block.first = first_pixel(i / columns % blocks, blocks);
+                               block.count = first_pixel(i / columns % blocks + 1, blocks) - block.first;
                                block.panel_begin = first_panel(i % columns, columns);
                                block.panel_end = first_panel(i % columns + 1, columns);
                                run_block(block, scratch);
@@ -155,14 +155,29 @@ private:
 
     std::size_t table_bytes() const { return aligned(sizeof(float*) * static_cast<std::size_t>(block_)); }
 
-    /// As many tiles as keep source and result of a block in the first cache, or in the second where the weights do not
-    /// fit there, so that they are read less often.
+    /// About as many tiles as keep source and result of a block in the first cache, or in the second where the weights
+    /// do not fit there, so that they are read less often.
     void choose_blocks() {
         tile_rows_ = even_rows(pixels(), limits_);
         const bool many_weights = shape_.dst_channels * shape_.src_channels > 1 << 16;
-        const std::int64_t rows = (many_weights ? 1 << 16 : 1 << 13) / (shape_.src_channels + shape_.dst_channels);
-        const std::int64_t tiles = (pixels() + tile_rows_ - 1) / tile_rows_;
-        block_ = std::clamp<std::int64_t>(rows / tile_rows_, 1, tiles) * tile_rows_;
+        const std::int64_t cached_floats = many_weights ? 1 << 16 : 1 << 13;
+        const std::int64_t floats = pixels() * (shape_.src_channels + shape_.dst_channels);
+        least_blocks_ = std::clamp<std::int64_t>((floats + cached_floats / 2) / cached_floats, 1, tiles());
+        block_ = (tiles() + least_blocks_ - 1) / least_blocks_ * tile_rows_;
+    }
+
+    std::int64_t tiles() const { return (pixels() + tile_rows_ - 1) / tile_rows_; }
+
+    /// As many for each thread, unless there is but one: then they share its panels.
+    std::int64_t blocks_of_image() const {
+        const std::int64_t threads = max_threads();
+        const bool even = least_blocks_ == 1 || shape_.images * least_blocks_ % threads == 0;
+        return even ? least_blocks_ : std::min(tiles(), (least_blocks_ + threads - 1) / threads * threads);
+    }
+
+    /// Blocks are whole tiles, shared out evenly.
+    std::int64_t first_pixel(std::int64_t block, std::int64_t blocks) const {
+        return std::min(pixels(), tiles() * block / blocks * tile_rows_);
     }
 
     void pack(const ConvolutionSpec& spec, const float* weights, const float* bias) {
@@ -276,7 +291,8 @@ private:
     TileLimits limits_;
     std::vector<Panel> panels_;
     std::int64_t tile_rows_ = 1;
-    std::int64_t block_ = 1;  ///< pixels of a block, a multiple of tile_rows_
+    std::int64_t block_ = 1;  ///< most pixels of a block, a multiple of tile_rows_
+    std::int64_t least_blocks_ = 1;
     AlignedMemory weights_, bias_;
     int scale_operand_ = 0;
     std::int64_t scale_image_ = 0;

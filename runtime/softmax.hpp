@@ -46,6 +46,7 @@ private:
         using Unaligned = typename VectorOf<lanes>::Unaligned;
         const Unaligned* src = reinterpret_cast<const Unaligned*>(lines.src + first);
         float* const dst = lines.dst + first;
+        const wave::Decay<V> decay(1.0F);
         V largest[n], sum[n], x[n];
         for (int v = 0; v < n; ++v) sum[v] = V{};
         for (int v = 0; v < n; ++v) largest[v] = src[v];
@@ -60,7 +61,7 @@ private:
             for (int v = 0; v < n; ++v) x[v] = largest[v] - src[v];
             if (logarithm)
                 for (int v = 0; v < n; ++v) to[v] = -x[v];
-            wave::exp_of_negative(x);
+            decay.apply(x);
             for (int v = 0; v < n; ++v) sum[v] += x[v];
             if (!logarithm)
                 for (int v = 0; v < n; ++v) to[v] = x[v];
