@@ -10,6 +10,7 @@
 #include "runtime/convolution_mean.hpp"
 #include "runtime/depthwise.hpp"
 #include "runtime/epilogue.hpp"
+#include "runtime/isa.hpp"
 #include "runtime/needs.hpp"
 #include "runtime/onednn.hpp"
 #include "runtime/operation.hpp"
@@ -116,11 +117,11 @@ inline bool fits(const Builder& builder, const ConvolutionChoice& choice) {
 }
 
 /// Whether the choice is what was measured to be the best one, as a rule.
-inline bool pays(const ConvolutionChoice& choice) {
+inline bool pays(const ConvolutionChoice& choice, Isa isa) {
     switch (choice.kernel) {
         case Implementation::pointwise: return PointwiseConvolution::pays(choice.spec);
-        case Implementation::winograd2: return WinogradConvolution<2>::pays(choice.spec);
-        case Implementation::winograd4: return WinogradConvolution<4>::pays(choice.spec);
+        case Implementation::winograd2: return WinogradConvolution<2>::pays(choice.spec, isa);
+        case Implementation::winograd4: return WinogradConvolution<4>::pays(choice.spec, isa);
         default: return true;
     }
 }
@@ -131,12 +132,12 @@ inline constexpr Implementation convolution_kernels[] = {
     Implementation::winograd2, Implementation::onednn_convolution, Implementation::onednn_reordered};
 
 /// The spec's own wish, or the first that pays.
-inline ConvolutionChoice choose_kernel(const Builder& builder, const ConvolutionSpec& spec) {
+inline ConvolutionChoice choose_kernel(const Builder& builder, const ConvolutionSpec& spec, Isa isa = detect_isa()) {
     ConvolutionChoice choice = choice_of(spec.implementation, spec);
     if (!fits(builder, choice)) {
         for (const Implementation kernel : convolution_kernels) {
             choice = choice_of(kernel, spec);
-            if (fits(builder, choice) && pays(choice)) break;
+            if (fits(builder, choice) && pays(choice, isa)) break;
         }
     }
     if (choice.kernel == Implementation::depthwise)

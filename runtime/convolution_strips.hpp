@@ -44,7 +44,7 @@ public:
             DepthwiseConvolution::eltwise_count(wide_spec.epilogue) == wide_spec.epilogue.count &&
             DepthwiseConvolution::eltwise_count(deep_spec.epilogue) == deep_spec.epilogue.count;
         return wide_spec.streamed && activates_only && PointwiseConvolution::fits(wide, wide_spec) &&
-               DepthwiseConvolution::fits(deep, deep_spec);
+               DepthwiseConvolution::fits(deep, deep_spec) && overlaps_little(image_shape(deep_spec, deep_spec.dst));
     }
 
     std::string implementation() const override { return wide_.implementation() + " in strips"; }
@@ -76,6 +76,12 @@ public:
 
 private:
     static constexpr std::int64_t cached_floats = 96 * 1024;
+
+    /// Where one thread's strips end and the next one's begin, both compute the rows that their strips share.
+    static bool overlaps_little(const ImageShape& s) {
+        const std::int64_t shared = (s.kernel_h - 1) * s.dilation_h + 1 - s.stride_h;
+        return (max_threads() - 1) * shared * 10 <= s.images * s.src_h;
+    }
 
     /// Rows [first, end) of the tensor between the two.
     struct Window {

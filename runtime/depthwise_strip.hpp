@@ -124,18 +124,19 @@ struct DepthwiseStrip {
 
     static constexpr std::int64_t most_channels = 512;  ///< of a part
 
-    /// `pixels` neighbouring results of a row, one vector of channels from c. x: where the source pixels of each row of
-    /// taps are, each of which is loaded once.
+    /// `pixels` neighbouring results of a row, one vector of channels from c. x: where the source pixels of each of the
+    /// `count` rows of taps are, each of which is loaded once.
     template <int lanes, int taps, int stride, int pixels>
-    [[gnu::always_inline]] static void square_tile(const float* const* x, const float* weights, const float* bias,
-                                                   std::int64_t channels, std::int64_t c, float* values) {
+    [[gnu::always_inline]] static void square_tile(const float* const* x, std::int64_t count, const float* weights,
+                                                   const float* bias, std::int64_t channels, std::int64_t c,
+                                                   float* values) {
         using V = typename VectorOf<lanes>::Register;
         using Unaligned = typename VectorOf<lanes>::Unaligned;
         constexpr int span = (pixels - 1) * stride + taps;
         V results[pixels];
         for (int p = 0; p < pixels; ++p) results[p] = *reinterpret_cast<const Unaligned*>(bias);
 #pragma GCC unroll 1
-        for (int h = 0; h < taps; ++h, x += span) {
+        for (std::int64_t h = 0; h < count; ++h, x += span) {
             V w[taps];
             for (int t = 0; t < taps; ++t, weights += channels) w[t] = *reinterpret_cast<const Unaligned*>(weights);
 #pragma GCC unroll 32
@@ -159,14 +160,16 @@ struct DepthwiseStrip {
         const std::int64_t rows = part.row_end - part.row_begin;
         const std::int64_t top = part.row_begin * stride - s.pad_top;
         const std::int64_t left = first * stride - s.pad_left;
-        const float** pointer = x;
+        const std::int64_t bottom = top + (rows - 1) * stride + taps;
+        const std::int64_t begin_row = std::clamp<std::int64_t>(0, top, bottom);
+        const std::int64_t end_row = std::min(bottom, s.src_h);
+        const float** pointer = x + (begin_row - top) * span;
 #pragma GCC unroll 1
-        for (std::int64_t y = top; y < top + (rows - 1) * stride + taps; ++y) {
-            const bool outside = y < 0 || y >= s.src_h;
+        for (std::int64_t y = begin_row; y < end_row; ++y) {
             const float* line = part.src + y * s.src_row + part.channel_begin;
 #pragma GCC unroll 1
             for (std::int64_t q = left; q < left + span; ++q)
-                *pointer++ = outside || q < 0 || q >= s.src_w ? zeros : line + q * s.src_pixel;
+                *pointer++ = q < 0 || q >= s.src_w ? zeros : line + q * s.src_pixel;
         }
         const std::int64_t count = std::min<std::int64_t>(pixels, s.dst_w - first);
         alignas(64) float values[most_rows * pixels * lanes];
@@ -174,10 +177,14 @@ struct DepthwiseStrip {
         for (std::int64_t begin = part.channel_begin; begin < part.channel_end; begin += lanes) {
             const std::int64_t c = std::min(begin, part.channel_end - lanes);
 #pragma GCC unroll 1
-            for (std::int64_t r = 0; r < rows; ++r)
-                square_tile<lanes, taps, stride, pixels>(x + r * stride * span, part.weights + c, part.bias + c,
-                                                         s.dst_channels, c - part.channel_begin,
+            for (std::int64_t r = 0; r < rows; ++r) {
+                const std::int64_t first_tap = std::clamp<std::int64_t>(-top - r * stride, 0, taps);
+                const std::int64_t end_tap = std::min<std::int64_t>(taps, s.src_h - top - r * stride);
+                square_tile<lanes, taps, stride, pixels>(x + (r * stride + first_tap) * span, end_tap - first_tap,
+                                                         part.weights + first_tap * taps * s.dst_channels + c,
+                                                         part.bias + c, s.dst_channels, c - part.channel_begin,
                                                          values + r * pixels * lanes);
+            }
             finish<lanes, pixels, 1>(s, part, values, first, count, c, begin - c);
         }
     }

@@ -60,10 +60,13 @@ public:
     }
 
     /// Whether it is measured to be the better choice: where oneDNN's way would take a pass more over the source or the
-    /// result, or where the weights are too many to be in a cache.
+    /// result, where a call of oneDNN takes longer than the work, or where the weights are too many to be in a cache.
+    /// What may run in strips or not is rounded alike in both.
     static bool pays(const ConvolutionSpec& spec) {
-        const bool activates = spec.epilogue.count > 0 && is_slow_inside(spec.epilogue.ops[spec.epilogue.count - 1]);
-        return spec.scale.is_present() || activates || spec.weights.dims[0] * spec.weights.dims[1] >= 1 << 17;
+        const ImageShape s = image_shape(spec, spec.dst);
+        const bool passes = InsideOps::preferred_count(spec.epilogue, spec.dst) < TileEpilogue::takes(spec.epilogue);
+        return spec.scale.is_present() || passes || s.dst_h * s.dst_w == 1 ||
+               s.dst_channels * s.src_channels >= 1 << 17;
     }
 
     std::string implementation() const override { return std::string("igata:pointwise:") + name_of(isa_); }

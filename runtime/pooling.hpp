@@ -1,10 +1,11 @@
-// Maximum and average pooling by oneDNN.
+// Maximum and average pooling: a kernel of our own for images whose channels lie together, oneDNN for the rest.
 #pragma once
 
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include <memory>
 
+#include "runtime/image_pooling.hpp"
 #include "runtime/onednn.hpp"
 #include "runtime/operation.hpp"
 #include "runtime/specs.hpp"
@@ -14,6 +15,7 @@ namespace igata::runtime {
 /// Throws dnnl::error or std::runtime_error if there is no implementation.
 inline std::unique_ptr<Operation> make_operation(const Builder& builder, const PoolingSpec& spec) {
     enum Operand : int { src, dst };
+    if (ImagePooling::fits(spec)) return std::make_unique<ImagePooling>(spec);
     dnnl::memory::dims strides, kernel, dilations, pads_begin, pads_end;
     for (int i = 0; i < spec.spatial; ++i) {
         strides.push_back(spec.strides[i]);

@@ -54,12 +54,13 @@ public:
     }
 
     /// Whether it is measured to be the better choice: with enough channels that products outweigh transforms, and
-    /// enough tiles in one image that the weights, which are more than before, are worth reading.
-    static bool pays(const ConvolutionSpec& spec) {
+    /// enough tiles in one image that the weights, which are more than before, are worth reading. With AVX-512 all
+    /// computing is faster, reading is not.
+    static bool pays(const ConvolutionSpec& spec, Isa isa) {
         const ImageShape s = image_shape(spec, spec.dst);
         const std::int64_t tiles = (s.dst_h + outputs - 1) / outputs * ((s.dst_w + outputs - 1) / outputs);
         const std::int64_t least = outputs == 4 ? 1 << 10 : 1 << 12;
-        return tiles >= 25 && s.src_channels >= 16 && s.src_channels * s.dst_channels >= least;
+        return tiles >= (isa == Isa::v4 ? 25 : 16) && s.src_channels >= 16 && s.src_channels * s.dst_channels >= least;
     }
 
     std::string implementation() const override {

@@ -17,7 +17,8 @@ struct StepNeeds {
 
     void operator()(const runtime::ConvolutionSpec& spec) const {
         const runtime::Builder builder{{}, &row, nullptr, nullptr};
-        needs.add(runtime::choose_kernel(builder, spec).kernel);
+        for (const runtime::Isa isa : {runtime::Isa::baseline, runtime::Isa::v3, runtime::Isa::v4})
+            needs.add(runtime::choose_kernel(builder, spec, isa).kernel);
         if (spec.streamed) needs.add(runtime::Implementation::strips);
         add(spec.epilogue);
     }

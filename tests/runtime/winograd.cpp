@@ -160,25 +160,23 @@ TEST_CASE("many and few weights, blocks of several register tiles and blocks for
 }
 
 TEST_CASE("Winograd's filtering is chosen where images and channels are large enough") {
-    const auto chosen = [](std::int64_t channels, std::int64_t size) {
-        Random random(0);
+    const auto chosen = [](std::int64_t channels, std::int64_t size, Isa isa) {
         ConvolutionSpec s;
         s.spatial = 2;
         s.src = s.dst = layout(DataType::f32, {1, channels, size, size}, channels_last(4));
         s.weights = layout(DataType::f32, {channels, channels, 3, 3});
         for (int i = 0; i < 2; ++i) s.pads_begin[i] = s.pads_end[i] = 1;
-        Operand src = random_operand(random, s.src);
-        Operand weights = random_operand(random, s.weights);
-        Operand dst = make_operand(s.dst);
-        weights.constant = dst.written = true;
-        const SingleStep step(StepKind::convolution, &s, {&src, &weights, nullptr, &dst});
-        const std::string name = step.program().implementation(0);
-        return name.rfind("igata:winograd", 0) == 0 ? name[14] : '-';
+        StepSpec row;
+        row.operands[1].space = Space::weights;
+        return choose_kernel({{}, &row, nullptr, nullptr}, s, isa).kernel;
     };
-    CHECK(chosen(64, 28) == '4');
-    CHECK(chosen(64, 14) == '2');
-    CHECK(chosen(64, 7) == '-');
-    CHECK(chosen(8, 56) == '-');
+    CHECK(chosen(64, 28, Isa::v4) == Implementation::winograd4);
+    CHECK(chosen(64, 14, Isa::v4) == Implementation::winograd2);
+    CHECK(chosen(64, 7, Isa::v4) == Implementation::onednn_convolution);
+    CHECK(chosen(64, 14, Isa::v3) == Implementation::winograd4);
+    CHECK(chosen(64, 7, Isa::v3) == Implementation::winograd2);
+    CHECK(chosen(64, 6, Isa::v3) == Implementation::onednn_convolution);
+    for (const Isa isa : {Isa::v3, Isa::v4}) CHECK(chosen(8, 56, isa) == Implementation::onednn_convolution);
 }
 
 }  // namespace
