@@ -1,5 +1,6 @@
 #include "compiler/frontend/onnx_import.hpp"
 
+#include <stdexcept>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -226,7 +227,12 @@ private:
             const auto current = node++;  // raise may put nodes before or after it
             const OpDef* op = Registry::instance().find(current->op);
             if (op == nullptr || !op->raise || current->version < op->since || current->version >= op->newest) continue;
-            op->raise(graph_, current);
+            const std::string node_as_given = describe(*current);
+            try {
+                op->raise(graph_, current);
+            } catch (const std::invalid_argument& error) {
+                fail(fmt::format("{}: {}", node_as_given, error.what()));
+            }
         }
         for (Node& node : graph_.nodes)  // what raise put in is of the newest form
             if (const OpDef* op = Registry::instance().find(node.op);

@@ -71,6 +71,23 @@ TEST_CASE("a wrong node is named with its operator and opset") {
           fails(4, "m.onnx: Add 'relu' (opset 17): shapes [1,4] and [3] do not broadcast"));
 }
 
+TEST_CASE("an attribute of the wrong type is named, in a node of an older opset as well") {
+    const TemporaryFolder folder;
+    for (const int opset : {11, 17}) {
+        onnx::ModelProto model = make_model(opset);
+        add_value(*model.mutable_graph()->add_input(), "x", {"1", "4"});
+        add_value(*model.mutable_graph()->add_output(), "y", {});
+        onnx::AttributeProto& axes = *add_node(model, "ReduceMax", {"x"}, {"y"}, "widest").add_attribute();
+        axes.set_name("axes");
+        axes.set_type(onnx::AttributeProto::FLOAT);
+        axes.set_f(1.0F);
+        folder.write("m.onnx", model.SerializeAsString());
+        CHECK(run_igata(folder, "check m.onnx") ==
+              fails(4, "m.onnx: ReduceMax 'widest' (opset " + std::to_string(opset) +
+                           "): attribute 'axes' has the wrong type"));
+    }
+}
+
 TEST_CASE("an output folder that cannot be made or written leaves nothing behind") {
     const TemporaryFolder folder;
     folder.write("m.onnx", relu_model().SerializeAsString());
