@@ -104,10 +104,13 @@ void add_compile(CLI::App& app, CompileFlags& flags) {
 void add_check(CLI::App& app, CheckFlags& flags) {
     CLI::App* sub = command(app, "check", "Say whether a model is supported: exit code 3 and a list if it is not",
                             "  igata check model.onnx\n"
-                            "  igata check model.onnx --passes --bind N=1\n");
+                            "  igata check model.onnx --passes --bind N=1\n"
+                            "  igata check quantized.onnx --int8\n");
     add_model(sub, flags.model);
     sub->add_flag("--passes", flags.passes,
                   "run the interpreter after every pass and name the first that changes a result");
+    sub->add_flag("--int8", flags.int8,
+                  "list the layers of integers, and which would saturate in 8-bit instructions without VNNI");
     add_bind(sub, flags.pipeline);
     add_pipeline(sub, flags.pipeline);
 }

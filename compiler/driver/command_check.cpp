@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <cmath>
 #include <random>
 
 #include <fmt/format.h>
 
+#include "compiler/driver/audit_int8.hpp"
 #include "compiler/driver/data_set.hpp"
 #include "compiler/driver/driver.hpp"
 #include "compiler/ops/interpret_graph.hpp"
@@ -73,6 +75,14 @@ private:
     std::string culprit_;
 };
 
+void print_audit(const std::vector<Int8Layer>& layers) {
+    const auto saturates = [](const Int8Layer& layer) { return layer.saturating > 0; };
+    fmt::print("{} layers of integers; {} could saturate in 8-bit instructions without VNNI (Igata's do not)\n",
+               layers.size(), std::count_if(layers.begin(), layers.end(), saturates));
+    for (const Int8Layer& layer : layers)
+        fmt::print("  {}: {} of {} channels\n", layer.name, layer.saturating, layer.channels);
+}
+
 }  // namespace
 
 ExitCode command_check(const CheckFlags& flags) {
@@ -89,6 +99,13 @@ ExitCode command_check(const CheckFlags& flags) {
         add_new_remarks(remarks, own);
         culprit = checker.culprit();
     }
+    std::vector<Int8Layer> layers;
+    if (flags.int8 && culprit.empty()) {
+        PipelineFlags pipeline = flags.pipeline;
+        pipeline.stop_after = "fuse_quantized";
+        const Bindings bindings = parse_bindings(flags.pipeline.bind).front();
+        layers = audit_int8(run_pipeline(flags.model, clone(graph), pipeline, bindings, remarks).graph);
+    }
     print_remarks(flags.pipeline, remarks);
     if (!culprit.empty()) {
         fmt::print("{}\n", culprit);
@@ -96,6 +113,7 @@ ExitCode command_check(const CheckFlags& flags) {
     }
     fmt::print("{}: all {} nodes are supported{}\n", flags.model.string(), graph.nodes.size(),
                flags.passes ? ", and no pass changes a result" : "");
+    if (flags.int8) print_audit(layers);
     return ExitCode::fine;
 }
 

@@ -36,6 +36,7 @@ struct CompileFlags {
 struct CheckFlags {
     std::filesystem::path model;
     bool passes = false;
+    bool int8 = false;
     PipelineFlags pipeline;
 };
 

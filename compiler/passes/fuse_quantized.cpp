@@ -6,7 +6,7 @@
 // So do MatMul and Gemm by one matrix. A Relu or Clip before the QuantizeLinear becomes a Clip of integers, which is
 // the same, since quantizing keeps the order. Without a QuantizeLinear the sums are made by ConvInteger or
 // MatMulInteger and scaled. What only moves or compares elements (MaxPool, Reshape, Transpose, ...) between equal
-// scales goes without them.
+// scales goes without them; Concat does between any, as each of its inputs can be quantized before it.
 //
 // Not where scales and zero points are not known, are blocked, or along another axis than the result's channels; nor
 // where the sum is not the quantized layer's only reader's. What is left is folded, or becomes elementwise Maps.
@@ -39,7 +39,7 @@ public:
         : graph_(graph), remarks_(remarks), budget_(std::move(budget)), uses_(graph) {}
 
     void run() {
-        each("QuantizeLinear", [&](NodeIt node) { return requantize(node) || move(node); });
+        each("QuantizeLinear", [&](NodeIt node) { return requantize(node) || move(node) || concatenate(node); });
         each("", [&](NodeIt node) { return scale_sums(node); });
     }
 
@@ -265,19 +265,45 @@ private:
         if (node == nullptr || !result || uses_.count(id) != 1 || node->outputs.size() != 1) return false;
         if (std::find(std::begin(moves), std::end(moves), node->op) == std::end(moves)) return false;
         const auto x = dequantized(node->inputs.at(0));
-        if (!x || type(x->integers).dtype != type(result->integers).dtype || !single(x->scale) ||
-            !single(result->scale))
-            return false;
-        const auto number = [&](ValueId value) {
-            return value == no_value ? 0.0 : graph_.constant(value)->scalar_f64();
-        };
-        if (number(x->scale) != number(result->scale) || number(x->zero) != number(result->zero)) return false;
+        if (!x || !single(x->scale) || !single(result->scale)) return false;
+        if (!are_alike(*x, *result)) return false;
         std::vector<ValueId> inputs = node->inputs;
         inputs[0] = x->integers;
         const ValueId y = insert(root, node->op.c_str(), inputs, node->attrs);
         remarks_.done("fuse_quantized", label(graph_, *root), fmt::format("{} of integers", node->op));
         graph_.replace_uses(root->outputs[0], y);
         return true;
+    }
+
+    /// y = QuantizeLinear(Concat(DequantizeLinear(a), DequantizeLinear(b), ...))
+    bool concatenate(NodeIt root) {
+        const ValueId id = root->inputs[0];
+        const Node* node = uses_.producer(id);
+        const auto result = parameters(*root, root->outputs[0], id);
+        if (node == nullptr || node->op != "Concat" || !result || !single(result->scale)) return false;
+        if (uses_.count(id) != 1 || graph_.is_output(id)) return false;
+        for (const ValueId input : node->inputs)
+            if (const auto x = dequantized(input); !x || !single(x->scale)) return false;
+        std::vector<ValueId> inputs;
+        for (const ValueId input : node->inputs) {
+            const Quantized x = *dequantized(input);
+            inputs.push_back(are_alike(x, *result) ? x.integers
+                                                   : insert(root, "QuantizeLinear",
+                                                            {input, root->inputs[1], root->input(2)}, root->attrs));
+        }
+        const ValueId y = insert(root, "Concat", inputs, node->attrs);
+        remarks_.done("fuse_quantized", label(graph_, *root), "Concat of integers");
+        graph_.replace_uses(root->outputs[0], y);
+        return true;
+    }
+
+    /// One scale, zero point and type.
+    bool are_alike(const Quantized& a, const Quantized& b) const {
+        const auto number = [&](ValueId value) {
+            return value == no_value ? 0.0 : graph_.constant(value)->scalar_f64();
+        };
+        return type(a.integers).dtype == type(b.integers).dtype && number(a.scale) == number(b.scale) &&
+               number(a.zero) == number(b.zero);
     }
 
     Graph& graph_;

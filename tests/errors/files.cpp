@@ -45,6 +45,11 @@ TEST_CASE("a supported model is said to be, with exit code 0") {
     const TemporaryFolder folder;
     folder.write("m.onnx", relu_model().SerializeAsString());
     CHECK(run_igata(folder, "check m.onnx") == Outcome{0, "m.onnx: all 1 nodes are supported\n", ""});
+    CHECK(run_igata(folder, "check m.onnx --int8") ==
+          Outcome{0,
+                  "m.onnx: all 1 nodes are supported\n"
+                  "0 layers of integers; 0 could saturate in 8-bit instructions without VNNI (Igata's do not)\n",
+                  ""});
 }
 
 TEST_CASE("external data outside the model's folder is refused") {

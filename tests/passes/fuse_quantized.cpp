@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "compiler/driver/audit_int8.hpp"
 #include "compiler/passes/passes.hpp"
 #include "tests/ops/evaluate.hpp"
 
@@ -141,4 +142,38 @@ TEST_CASE("fuse_quantized: what moves elements between equal scales goes without
         })",
                            0);
     CHECK(ops == std::vector<std::string>{"Map", "MaxPool"});
+}
+
+TEST_CASE("fuse_quantized: Concat is one of integers between any scales") {
+    const auto ops = fused(R"(graph (r: f32[1,2,4,4]) -> (y) {
+          s = constant f32[] {0.02}
+          z = constant u8[] {128}
+          s2 = constant f32[] {0.05}
+          z2 = constant u8[] {7}
+          a = QuantizeLinear(r, s, z)
+          b = QuantizeLinear(r, s2, z2)
+          da = DequantizeLinear(a, s, z)
+          db = DequantizeLinear(b, s2, z2)
+          c = Concat(da, db, da) {axis=1}
+          y = QuantizeLinear(c, s, z)
+        })",
+                           0);
+    CHECK(ops == std::vector<std::string>{"Map", "Map", "Map", "Map", "Concat"});
+}
+
+TEST_CASE("audit_int8: layers of which two products of a channel can exceed 16 bits") {
+    const auto audited = [](const std::string& weights, const std::string& zero) {
+        Graph graph = typed_graph("graph (x: u8[1,3,2,2]) -> (y) {\n w = constant i8[2,3,1,1] {" + weights +
+                                  "}\n xz = constant u8[] {0}\n wz = constant i8[] {" + zero +
+                                  "}\n y = ConvInteger(x, w, xz, wz)\n}");
+        const std::vector<Int8Layer> layers = audit_int8(graph);
+        REQUIRE(layers.size() == 1);
+        CHECK(layers[0].channels == 2);
+        return layers[0].saturating;
+    };
+    CHECK(audited("64,0,64, 100,28,-100", "0") == 0);  // 255 * 128 is below 2^15
+    CHECK(audited("64,0,65, 100,28,-100", "0") == 1);
+    CHECK(audited("64,0,65, -100,28,-29", "0") == 2);
+    CHECK(audited("127,-128,0, 1,2,3", "0") == 0);  // products of opposite signs
+    CHECK(audited("64,0,64, 1,2,3", "-1") == 1);
 }
