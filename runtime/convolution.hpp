@@ -63,10 +63,19 @@ inline dnnl::convolution_forward::primitive_desc choose_convolution(const dnnl::
     return onednn::is_slow(onednn::implementation(free)) ? exact : free;
 }
 
+/// Whether some results read nothing but padding.
+inline bool reads_only_padding(const ConvolutionSpec& spec) {
+    for (int i = 0; i < spec.spatial; ++i) {
+        const std::int64_t reach = (spec.weights.dims[2 + i] - 1) * spec.dilations[i];
+        if (spec.pads_begin[i] > reach || spec.pads_end[i] > reach) return true;
+    }
+    return false;
+}
+
 /// oneDNN's, without scale and mean.
 inline std::unique_ptr<Operation> make_onednn_convolution(const Builder& builder, const ConvolutionSpec& spec) {
     enum Operand : int { src, weights, bias, dst };
-    return make_with_epilogue(spec.epilogue, dst, spec.dst, [&](const InsideOps& ops, const MemorySpec& result) {
+    const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
         const auto pd = choose_convolution(builder.engine, spec, result, ops.attr());
         // oneDNN 2.6 gives every group the first one's part of a binary operand.
         if (spec.groups > 1 && ops.has_operands() && onednn::is_gemm(onednn::implementation(pd)))
@@ -78,7 +87,9 @@ inline std::unique_ptr<Operation> make_onednn_convolution(const Builder& builder
         if (spec.bias.rank > 0) operation->add(DNNL_ARG_BIAS, bias, onednn::memory_desc(spec.bias), pd.bias_desc());
         operation->add(DNNL_ARG_DST, dst, onednn::memory_desc(result), pd.dst_desc(), ops.dst_use());
         return operation;
-    });
+    };
+    // Where results read only padding, oneDNN 2.6 adds the wrong elements of a residual.
+    return make_with_epilogue(spec.epilogue, dst, spec.dst, make, reads_only_padding(spec) ? 0 : max_post_ops);
 }
 
 /// What runs the convolution after passes for those optional operands that it does not deal with itself.

@@ -53,7 +53,8 @@ bool is_foldable(const Graph& graph, const Node& node) {
     if (!std::all_of(node.inputs.begin(), node.inputs.end(),
                      [&](ValueId id) { return id == no_value || graph.is_constant(id); }))
         return false;
-    return is_determined(node);
+    const OpDef* op = Registry::instance().find(node.op);
+    return op != nullptr && !op->folds_late && is_determined(node);
 }
 
 bool fold_node(Graph& graph, Node& node, std::int64_t limit) {

@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ir/subgraphs.hpp"
 #include "compiler/ops/op.hpp"
 #include "compiler/ops/quantize.hpp"
 #include "compiler/passes/compose.hpp"
@@ -315,6 +316,7 @@ private:
 }  // namespace
 
 void fuse_quantized(Graph& graph, Remarks& remarks, Budget budget) {
+    for_each_subgraph(graph, [&](Graph& subgraph) { fuse_quantized(subgraph, remarks, budget); });
     const auto is_linear = [](const Node& node) {
         return node.op == "QuantizeLinear" || node.op == "DequantizeLinear";
     };

@@ -144,6 +144,14 @@ TEST_CASE("fuse_quantized: what moves elements between equal scales goes without
     CHECK(ops == std::vector<std::string>{"Map", "MaxPool"});
 }
 
+TEST_CASE("the pipeline makes layers of integers, before it folds their weights to floats") {
+    Remarks remarks;
+    const Plan plan =
+        run_pipeline(parse_graph(convolution("c = Conv(dx, dw, db)\n y = QuantizeLinear(c, ys, yz)\n")), {}, remarks)
+            .plan;
+    CHECK(print(plan).find("quantized_convolution") != std::string::npos);
+}
+
 TEST_CASE("fuse_quantized: Concat is one of integers between any scales") {
     const auto ops = fused(R"(graph (r: f32[1,2,4,4]) -> (y) {
           s = constant f32[] {0.02}
