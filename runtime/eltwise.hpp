@@ -71,6 +71,8 @@ struct Exponent {
     return from_bits(to_bits(p) + (to_bits(shifted) << 23));
 }
 
+[[gnu::always_inline]] inline float sigmoid(float x) { return 1.0F / (1.0F + bounded_exp(-x)); }
+
 [[gnu::always_inline]] inline float exp(float x) {
     const Exponent e = split_exp(0.5F * clamp(x, -174.0F, 176.0F));
     const float root = e.power * e.rest + e.power;

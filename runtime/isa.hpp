@@ -38,17 +38,17 @@ struct Versions {
 
 #if defined(__x86_64__)
     [[gnu::target("arch=x86-64-v4,prefer-vector-width=512"),
-      gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps")]] static void
+      gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps", "no-tree-pre")]] static void
     v4(Arguments... arguments) {
         Body::template run<16>(arguments...);
     }
     [[gnu::target("arch=x86-64-v3"),
-      gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps")]] static void
+      gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps", "no-tree-pre")]] static void
     v3(Arguments... arguments) {
         Body::template run<8>(arguments...);
     }
 #endif
-    [[gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps")]] static void baseline(
+    [[gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps", "no-tree-pre")]] static void baseline(
         Arguments... arguments) {
         Body::template run<4>(arguments...);
     }

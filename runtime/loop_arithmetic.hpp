@@ -88,7 +88,15 @@ template <class To, class From>
     else if constexpr (std::is_same_v<To, BF16>) return to_bf16(static_cast<float>(x));
     else if constexpr (is_small_type<To>) return To::of(x);
     else if constexpr (std::is_same_v<To, bool>) return x != From{};
-    else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To> && sizeof(To) <= 2) {
+        // By way of 32 bits, so that a loop over it vectorises.
+        constexpr From greatest = static_cast<From>(std::numeric_limits<To>::max());
+        constexpr From least = static_cast<From>(std::numeric_limits<To>::min());
+        From y = x > least ? x : least;  // of NaN, too: then it is 0 but for signed types
+        y = y < greatest ? y : greatest;
+        if constexpr (std::is_signed_v<To>) y = x == x ? y : From{};
+        return static_cast<To>(static_cast<std::int32_t>(y));
+    } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
         // 2^n is exact in every floating type, the largest integer often is not.
         constexpr From limit = static_cast<From>(std::numeric_limits<To>::max() / 2 + 1) * 2;
         constexpr From least = static_cast<From>(std::numeric_limits<To>::min());
@@ -177,12 +185,12 @@ inline T pow(T a, T b) {
 
 template <class T>
 [[gnu::always_inline]] inline T min(T a, T b) {
-    return a < b || a != a ? a : b;
+    return static_cast<int>(a < b) | static_cast<int>(a != a) ? a : b;  // no branch, for loops to vectorise
 }
 
 template <class T>
 [[gnu::always_inline]] inline T max(T a, T b) {
-    return a > b || a != a ? a : b;
+    return static_cast<int>(a > b) | static_cast<int>(a != a) ? a : b;
 }
 
 template <class T>
@@ -264,32 +272,34 @@ template <class T>
            (x == std::numeric_limits<T>::infinity() || x == -std::numeric_limits<T>::infinity());
 }
 
-// Of integers by way of double. For f32, eltwise.hpp has exp, log, tanh, erf and sigmoid that vectorise.
-#define IGATA_FUNCTION(name, call)                                               \
-    template <class T>                                                           \
-    inline T name(T value) {                                                     \
-        using Real = std::conditional_t<std::is_floating_point_v<T>, T, double>; \
-        const Real x = static_cast<Real>(value);                                 \
-        return cast<T>(call);                                                    \
+// Of integers by way of double. For f32, eltwise.hpp has exp, log, tanh, erf and sigmoid that vectorise, and are
+// preferred to these templates: `is_elsewhere` makes sure that they are there.
+#define IGATA_FUNCTION(name, call, is_elsewhere)                                                           \
+    template <class T>                                                                                     \
+    inline T name(T value) {                                                                               \
+        static_assert(!(is_elsewhere) || !std::is_same_v<T, float>, "would keep a loop from vectorising"); \
+        using Real = std::conditional_t<std::is_floating_point_v<T>, T, double>;                           \
+        const Real x = static_cast<Real>(value);                                                           \
+        return cast<T>(call);                                                                              \
     }
-IGATA_FUNCTION(sqrt, std::sqrt(x))
-IGATA_FUNCTION(exp, std::exp(x))
-IGATA_FUNCTION(log, std::log(x))
-IGATA_FUNCTION(log1p, std::log1p(x))
-IGATA_FUNCTION(sin, std::sin(x))
-IGATA_FUNCTION(cos, std::cos(x))
-IGATA_FUNCTION(tan, std::tan(x))
-IGATA_FUNCTION(asin, std::asin(x))
-IGATA_FUNCTION(acos, std::acos(x))
-IGATA_FUNCTION(atan, std::atan(x))
-IGATA_FUNCTION(sinh, std::sinh(x))
-IGATA_FUNCTION(cosh, std::cosh(x))
-IGATA_FUNCTION(tanh, std::tanh(x))
-IGATA_FUNCTION(asinh, std::asinh(x))
-IGATA_FUNCTION(acosh, std::acosh(x))
-IGATA_FUNCTION(atanh, std::atanh(x))
-IGATA_FUNCTION(erf, std::erf(x))
-IGATA_FUNCTION(sigmoid, 1 / (1 + std::exp(-x)))
+IGATA_FUNCTION(sqrt, std::sqrt(x), false)
+IGATA_FUNCTION(exp, std::exp(x), true)
+IGATA_FUNCTION(log, std::log(x), true)
+IGATA_FUNCTION(log1p, std::log1p(x), false)
+IGATA_FUNCTION(sin, std::sin(x), false)
+IGATA_FUNCTION(cos, std::cos(x), false)
+IGATA_FUNCTION(tan, std::tan(x), false)
+IGATA_FUNCTION(asin, std::asin(x), false)
+IGATA_FUNCTION(acos, std::acos(x), false)
+IGATA_FUNCTION(atan, std::atan(x), false)
+IGATA_FUNCTION(sinh, std::sinh(x), false)
+IGATA_FUNCTION(cosh, std::cosh(x), false)
+IGATA_FUNCTION(tanh, std::tanh(x), true)
+IGATA_FUNCTION(asinh, std::asinh(x), false)
+IGATA_FUNCTION(acosh, std::acosh(x), false)
+IGATA_FUNCTION(atanh, std::atanh(x), false)
+IGATA_FUNCTION(erf, std::erf(x), true)
+IGATA_FUNCTION(sigmoid, 1 / (1 + std::exp(-x)), true)
 #undef IGATA_FUNCTION
 
 /// What a minimum, and what a maximum, starts with.

@@ -18,6 +18,9 @@ namespace igata::runtime {
 template <int lanes>
 struct IntegersOf {
     using Register [[gnu::vector_size(lanes * sizeof(std::int32_t))]] = std::int32_t;
+    using Unaligned
+        [[gnu::vector_size(lanes * sizeof(std::int32_t)), gnu::aligned(alignof(std::int16_t)), gnu::may_alias]] =
+            std::int32_t;
 };
 
 /// sums[i] += a[2i] * b[2i] + a[2i + 1] * b[2i + 1] of the 16-bit halves. By reference: a baseline function may not
@@ -47,18 +50,9 @@ struct Requantization {
     std::int32_t zero = 0;
     DataType dtype = DataType::i32;  ///< of what is stored: i32, f32, i8 or u8
 
-    /// Rounds halves to even.
-    [[gnu::always_inline]] std::int32_t quantized(std::int32_t sum, float factor) const {
-        const auto least = static_cast<float>((dtype == DataType::i8 ? -128 : 0) - zero);
-        const auto greatest = static_cast<float>((dtype == DataType::i8 ? 127 : 255) - zero);
-        float value = static_cast<float>(sum) * factor;
-        value = value > least ? value : least;
-        value = value < greatest ? value : greatest;
-        constexpr float rounder = 0x1.8p23F;  // leaves no room for a fraction
-        return static_cast<std::int32_t>((value + rounder) - rounder) + zero;
-    }
+    static constexpr std::int64_t most_channels = 32;
 
-    /// Channels [first, first + count) of one pixel.
+    /// Channels [first, first + count) of one pixel, at most most_channels.
     [[gnu::always_inline]] void store(const std::int32_t* sums, std::int64_t first, std::int64_t count,
                                       std::byte* pixel, std::int64_t step) const {
         const auto sum = [&](std::int64_t i) { return bias == nullptr ? sums[i] : add(sums[i], bias[first + i]); };
@@ -69,12 +63,34 @@ struct Requantization {
             for (std::int64_t i = 0; i < count; ++i)
                 put(pixel, (first + i) * step, static_cast<float>(sum(i)) * factor(i));
         } else {
-            for (std::int64_t i = 0; i < count; ++i)
-                put(pixel, (first + i) * step, static_cast<std::uint8_t>(quantized(sum(i), factor(i))));
+            store_bytes(sums, first, count, pixel + first * step, step);
         }
     }
 
 private:
+    /// In loops that vectorise: bytes are stored last, as they might be anything that is read.
+    [[gnu::always_inline]] void store_bytes(const std::int32_t* sums, std::int64_t first, std::int64_t count,
+                                            std::byte* to, std::int64_t step) const {
+        std::int32_t values[most_channels];
+        if (bias == nullptr)
+            for (std::int64_t i = 0; i < count; ++i) values[i] = sums[i];
+        else
+            for (std::int64_t i = 0; i < count; ++i) values[i] = add(sums[i], bias[first + i]);
+        const auto least = static_cast<float>((dtype == DataType::i8 ? -128 : 0) - zero);
+        const auto greatest = static_cast<float>((dtype == DataType::i8 ? 127 : 255) - zero);
+        const auto quantized = [&](std::int32_t sum, float factor) {
+            constexpr float rounder = 0x1.8p23F;  // leaves no room for a fraction, rounds halves to even
+            float value = static_cast<float>(sum) * factor;
+            value = value > least ? value : least;
+            value = value < greatest ? value : greatest;
+            return static_cast<std::int32_t>((value + rounder) - rounder) + zero;
+        };
+        if (multiplier_step == 0)
+            for (std::int64_t i = 0; i < count; ++i) values[i] = quantized(values[i], multiplier[0]);
+        else
+            for (std::int64_t i = 0; i < count; ++i) values[i] = quantized(values[i], multiplier[first + i]);
+        for (std::int64_t i = 0; i < count; ++i) put(to, i * step, static_cast<std::uint8_t>(values[i]));
+    }
     template <class T>
     [[gnu::always_inline]] static void put(std::byte* to, std::int64_t i, T value) {
         reinterpret_cast<T*>(to)[i] = value;
@@ -102,6 +118,7 @@ struct QuantizedPanel {
 template <int lanes>
 struct QuantizedTile {
     using Register = typename IntegersOf<lanes>::Register;
+    using Unaligned = typename IntegersOf<lanes>::Unaligned;
     static constexpr int columns = 2;
     static constexpr int channels = columns * lanes;
 
@@ -110,8 +127,9 @@ struct QuantizedTile {
                                                 const std::int16_t* weights, std::int64_t pairs, std::int32_t* result) {
         Register sums[rows][columns] = {};
         for (std::int64_t pair = 0; pair < pairs; ++pair) {
-            Register w[columns];
-            std::memcpy(w, weights + pair * 2 * channels, sizeof w);
+            Register w[columns];  // loaded one by one: a copy would pass through memory
+            for (int c = 0; c < columns; ++c)
+                w[c] = *reinterpret_cast<const Unaligned*>(weights + (pair * columns + c) * 2 * lanes);
             for (int r = 0; r < rows; ++r) {
                 std::int32_t both = 0;
                 std::memcpy(&both, factors + r * row_step + 2 * pair, sizeof both);
@@ -119,7 +137,9 @@ struct QuantizedTile {
                 for (int c = 0; c < columns; ++c) add_products<lanes>(sums[r][c], x, w[c]);
             }
         }
-        std::memcpy(result, sums, sizeof sums);
+        for (int r = 0; r < rows; ++r)
+            for (int c = 0; c < columns; ++c)
+                *reinterpret_cast<Unaligned*>(result + (r * columns + c) * lanes) = sums[r][c];
     }
 
     /// All of the panel: channels outside, so that their weights stay in the nearest cache.

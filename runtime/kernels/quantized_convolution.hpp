@@ -65,16 +65,27 @@ struct QuantizedShape {
     std::int64_t place(const std::int64_t* index) const {
         return index[0] * dst_step[0] + index[1] * dst_step[1] + index[2] * dst_step[2];
     }
-    /// Where a tap of the result at `index` reads, or -1 in the padding.
-    std::int64_t source(const std::int64_t* index, std::int64_t tap) const {
-        const std::int64_t k[3] = {tap / kernel[2] / kernel[1], tap / kernel[2] % kernel[1], tap % kernel[2]};
-        std::int64_t offset = 0;
-        for (int i = 0; i < 3; ++i) {
-            const std::int64_t at = index[i] * strides[i] + k[i] * dilations[i] - pads[i];
-            if (at < 0 || at >= src[i]) return -1;
-            offset += at * src_step[i];
+    /// To the next pixel.
+    void advance(std::int64_t* index) const {
+        if (++index[2] < dst[2]) return;
+        index[2] = 0;
+        if (++index[1] < dst[1]) return;
+        index[1] = 0;
+        ++index[0];
+    }
+    /// Calls visit(offset) for each tap of the result at `index`: where it reads, or -1 in the padding.
+    template <class Visit>
+    [[gnu::always_inline]] void for_each_source(const std::int64_t* index, const Visit& visit) const {
+        std::int64_t first[3];
+        for (int i = 0; i < 3; ++i) first[i] = index[i] * strides[i] - pads[i];
+        for (std::int64_t z = first[0]; z < first[0] + kernel[0] * dilations[0]; z += dilations[0]) {
+            for (std::int64_t y = first[1]; y < first[1] + kernel[1] * dilations[1]; y += dilations[1]) {
+                const bool inside = z >= 0 && z < src[0] && y >= 0 && y < src[1];
+                const std::int64_t line = z * src_step[0] + y * src_step[1];
+                for (std::int64_t x = first[2]; x < first[2] + kernel[2] * dilations[2]; x += dilations[2])
+                    visit(inside && x >= 0 && x < src[2] ? line + x * src_step[2] : -1);
+            }
         }
-        return offset;
     }
 };
 
@@ -190,18 +201,18 @@ private:
             const auto* src = reinterpret_cast<const T*>(work.src) + group * s.src_channels * s.src_channel;
             auto* places = reinterpret_cast<std::int64_t*>(work.scratch);
             auto* row = reinterpret_cast<std::int16_t*>(work.scratch + places_bytes);
-            for (std::int64_t pixel = work.begin; pixel < work.end; ++pixel) {
-                std::int64_t index[3];
-                s.locate(pixel, index);
+            std::int64_t index[3];
+            s.locate(work.begin, index);
+            for (std::int64_t pixel = work.begin; pixel < work.end; ++pixel, s.advance(index)) {
                 places[pixel - work.begin] = s.place(index);
-                for (std::int64_t tap = 0; tap < s.taps(); ++tap, row += even) {
-                    const std::int64_t from = s.source(index, tap);
+                s.for_each_source(index, [&](std::int64_t from) {
                     if (from < 0) std::fill_n(row, even, std::int16_t{0});
                     else {
                         widen(src + from, s.src_channel, work.src_zero, s.src_channels, row);
                         if (even != s.src_channels) row[s.src_channels] = 0;
                     }
-                }
+                    row += even;
+                });
             }
         }
 
@@ -230,11 +241,12 @@ private:
             const auto* src = reinterpret_cast<const T*>(work.src);
             const auto size = static_cast<std::int64_t>(size_of(work.result.dtype));
             auto* sources = reinterpret_cast<std::int64_t*>(work.scratch);
-            for (std::int64_t pixel = work.begin; pixel < work.end; ++pixel) {
-                std::int64_t index[3];
-                s.locate(pixel, index);
+            std::int64_t index[3];
+            s.locate(work.begin, index);
+            for (std::int64_t pixel = work.begin; pixel < work.end; ++pixel, s.advance(index)) {
                 std::byte* to = work.dst + s.place(index) * size;
-                for (std::int64_t tap = 0; tap < s.taps(); ++tap) sources[tap] = s.source(index, tap);
+                std::int64_t* source = sources;
+                s.for_each_source(index, [&](std::int64_t from) { *source++ = from; });
                 for (std::int64_t first = 0; first < s.groups; first += most) {
                     const bool whole = first + most <= s.groups && s.src_channel == 1 && s.dst_channel == 1;
                     if (whole) depthwise_channels(work, src + first, 1, sources, first, most, to, 1);
