@@ -18,7 +18,7 @@ expect_refusal("igata_add_predictor(p): PRECISION bf16 is not supported, only f3
 expect_refusal("igata_add_predictor(p-q): 'p-q' is no C++ identifier: pass another NAME" p-q MODEL ${model})
 expect_refusal("igata_add_predictor(p): BIND takes <dim>=<value>[,<value>...], not 'N'" p MODEL ${model} BIND N)
 expect_refusal("igata_add_predictor(p): no such folder: ${WORK}/none" p MODEL ${model} TEST_DATA ${WORK}/none)
-expect_refusal("igata_add_predictor(p): no such file: ${WORK}/p.tuned; `igata tune ${model} -o ${WORK}/p.tuned` writes it"
+expect_refusal("igata_add_predictor(p): no such file: ${WORK}/p.tuned, which `igata tune ${model} -o ${WORK}/p.tuned` would write"
     p MODEL ${model} TUNED ${WORK}/p.tuned)
 set(options -DIGATA_ONEDNN=shared)
 expect_refusal("IGATA_ONEDNN is system or static, not 'shared'" p MODEL ${model})
