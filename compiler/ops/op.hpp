@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -293,6 +294,16 @@ void infer_node(Graph& graph, Node& node);
 std::vector<Tensor> eval_node(const Graph& graph, const Node& node, const std::vector<const Tensor*>& inputs);
 /// `Conv 'block1/conv' (opset 17)`: how messages name a node.
 std::string describe(const Node& node);
+/// Returns work(). A std::invalid_argument out of it (who reads the node's attributes and constants finds that they
+/// make no sense) becomes a BadInput that names the node, which must outlive the work.
+template <class Work>
+auto name_in_errors(const Node& node, Work&& work) -> decltype(work()) {
+    try {
+        return work();
+    } catch (const std::invalid_argument& error) {
+        throw BadInput(describe(node) + ": " + error.what());
+    }
+}
 
 /// A non-negative axis; throws std::invalid_argument if out of [-rank, rank).
 std::int64_t normalize_axis(std::int64_t axis, std::size_t rank);

@@ -166,7 +166,11 @@ void register_pad(Registry& registry) {
     op.max_inputs = 4;
     op.attrs = {{"mode", AttrKind::string}};
     op.raise = raise_pad;
-    op.infer = [](InferContext& c) { c.set_output(0, {c.dtype(0), resolve_padding(c).dims}); };
+    op.infer = [](InferContext& c) {
+        if (c.has_input(2) && element_count(c.dims(2)) != 1)
+            c.fail(fmt::format("constant_value is {}, should be one element", to_string(c.input(2))));
+        c.set_output(0, {c.dtype(0), resolve_padding(c).dims});
+    };
     op.eval = eval_pad;
     op.lower = lower_pad;
     op.rules = {{"drop-empty-pad", "y = Pad(x, p, ...)", drop_empty_pad}};

@@ -104,11 +104,7 @@ void check_size(const InferContext& context, const ValueType& type) {
 /// Runs `infer`; whatever it finds wrong becomes a BadInput that names the node.
 void run_infer(const OpDef& op, InferContext& context) {
     check_node(op, context);
-    try {
-        op.infer(context);
-    } catch (const std::invalid_argument& error) {
-        context.fail(error.what());
-    }
+    name_in_errors(context.node(), [&] { op.infer(context); });
     for (const ValueType& type : context.outputs()) check_size(context, type);
 }
 
@@ -164,11 +160,7 @@ NodeIt expand_node(Graph& graph, NodeIt node) {
     const NodeIt before = is_first ? node : std::prev(node);
     ExpandContext context(graph, node);
     check_node(op, context);
-    try {
-        op.expand(context);
-    } catch (const std::invalid_argument& error) {
-        context.fail(error.what());
-    }
+    name_in_errors(*node, [&] { op.expand(context); });
     graph.nodes.erase(node);
     return is_first ? graph.nodes.begin() : std::next(before);
 }
@@ -180,11 +172,7 @@ std::vector<Tensor> eval_node(const Graph& graph, const Node& node, const std::v
     std::vector<Tensor> results;
     if (op.eval) {
         EvalContext context(node, {inputs.begin(), own}, types);
-        try {
-            op.eval(context);
-        } catch (const std::invalid_argument& error) {
-            throw BadInput(fmt::format("{}: {}", describe(node), error.what()));
-        }
+        name_in_errors(node, [&] { op.eval(context); });
         results = std::move(context.results());
     } else {
         results.push_back(eval_elementwise(graph, node, inputs, types.at(0)));

@@ -75,14 +75,12 @@ public:
 
     /// True if the node's results now come from elsewhere; the node itself is left for the caller to erase.
     bool run(std::size_t node_limit) {
-        try {
+        return name_in_errors(*node_, [&] {
             if (node_->op == "If") return inline_branch();
             if (node_->op == "Loop") return unroll_loop(node_limit);
             if (node_->op == "Scan") return node_->version == 8 ? unroll_batch() : unroll_scan(node_limit);
-        } catch (const std::invalid_argument& error) {
-            throw BadInput(fmt::format("{}: {}", describe(*node_), error.what()));
-        }
-        return false;
+            return false;
+        });
     }
 
 private:
@@ -279,12 +277,10 @@ private:
 /// Gives the inputs of the node's bodies the types, and where they are captured the constants, of what enters there,
 /// and goes on from them.
 void infer_bodies(const Graph& graph, Node& node, Remarks& remarks) {
-    try {
+    name_in_errors(node, [&] {
         if (node.op == "Loop" || node.op == "Scan") bind_iteration(graph, node);
         for (Graph* body : subgraphs(node)) bind_captures(graph, node, *body);
-    } catch (const std::invalid_argument& error) {
-        throw BadInput(fmt::format("{}: {}", describe(node), error.what()));
-    }
+    });
     for (Graph* body : subgraphs(node)) {
         infer_nodes(*body, body->nodes.begin(), body->nodes.end(), remarks);
         for (const Graph::Output& output : body->outputs)

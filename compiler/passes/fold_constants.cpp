@@ -96,12 +96,10 @@ void fold_constants(Graph& graph, Remarks& remarks) {
 }
 
 void infer_and_fold(Graph& graph, Node& node) {
-    try {
+    name_in_errors(node, [&] {
         infer_node(graph, node);
         fold_node(graph, node, small_elements);
-    } catch (const std::invalid_argument& error) {
-        throw BadInput(fmt::format("{}: {}", describe(node), error.what()));
-    }
+    });
 }
 
 }  // namespace igata

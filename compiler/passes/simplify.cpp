@@ -97,7 +97,7 @@ private:
                     match.nodes.emplace(rule.pattern.slots[static_cast<std::size_t>(output)].name,
                                         place_of(*found.nodes[i]));
             }
-            const auto reason = rule.rule->apply(match);
+            const auto reason = name_in_errors(*root, [&] { return rule.rule->apply(match); });
             if (reason && !reason->empty()) refused_.emplace(name, fmt::format("{}: {}", rule.rule->name, *reason));
             return !reason;
         });

@@ -93,6 +93,19 @@ TEST_CASE("an attribute of the wrong type is named, in a node of an older opset 
     }
 }
 
+TEST_CASE("a fill of several elements is the model's mistake, and named") {
+    const TemporaryFolder folder;
+    onnx::ModelProto model = relu_model();
+    onnx::TensorProto& pads = add_floats(model, "pads", {4}, {});
+    pads.set_data_type(onnx::TensorProto::INT64);
+    for (const std::int64_t pad : {0, 1, 0, 1}) pads.add_int64_data(pad);
+    add_floats(model, "fill", {2}, {0, 0});
+    add_node(model, "Pad", {"y", "pads", "fill"}, {"padded"}, "rim");
+    folder.write("m.onnx", model.SerializeAsString());
+    CHECK(run_igata(folder, "compile m.onnx -o out") ==
+          fails(4, "m.onnx: Pad 'rim' (opset 17): constant_value is f32[2], should be one element"));
+}
+
 TEST_CASE("an output folder that cannot be made or written leaves nothing behind") {
     const TemporaryFolder folder;
     folder.write("m.onnx", relu_model().SerializeAsString());
