@@ -22,6 +22,16 @@ inline Isa detect_isa() {
     return Isa::baseline;
 }
 
+/// Whether code for `isa` may use AVX512_VNNI: no part of v4.
+inline bool has_vnni(Isa isa) {
+#if defined(__x86_64__)
+    return isa == Isa::v4 && __builtin_cpu_supports("avx512vnni");
+#else
+    static_cast<void>(isa);
+    return false;
+#endif
+}
+
 inline const char* name_of(Isa isa) { return isa == Isa::v4 ? "v4" : isa == Isa::v3 ? "v3" : "baseline"; }
 
 /// `lanes` floats that the processor handles at once.

@@ -25,11 +25,15 @@ struct IntegersOf {
 
 /// sums[i] += a[2i] * b[2i] + a[2i + 1] * b[2i + 1] of the 16-bit halves. By reference: a baseline function may not
 /// return wide vectors.
-template <int lanes, class Register = typename IntegersOf<lanes>::Register>
+/// `vnni`: by the one instruction of AVX512_VNNI, which does not saturate either.
+template <int lanes, bool vnni, class Register = typename IntegersOf<lanes>::Register>
 [[gnu::always_inline]] inline void add_products(Register& sums, const Register& a, const Register& b) {
 #if defined(__x86_64__)
     Register products;
-    if constexpr (lanes == 4) {
+    if constexpr (vnni) {
+        asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
+        return;
+    } else if constexpr (lanes == 4) {
         products = b;
         asm("pmaddwd %1, %0" : "+x"(products) : "x"(a));
     } else {
@@ -68,13 +72,16 @@ struct Requantization {
     }
 
 private:
-    /// In loops that vectorise: bytes are stored last, as they might be anything that is read.
+    /// In loops that vectorise: bytes are stored last, as they might be anything that is read; a loop of known count is
+    /// not to be unrolled whole, as it would stay scalar then.
     [[gnu::always_inline]] void store_bytes(const std::int32_t* sums, std::int64_t first, std::int64_t count,
                                             std::byte* to, std::int64_t step) const {
         std::int32_t values[most_channels];
         if (bias == nullptr)
+#pragma GCC unroll 1
             for (std::int64_t i = 0; i < count; ++i) values[i] = sums[i];
         else
+#pragma GCC unroll 1
             for (std::int64_t i = 0; i < count; ++i) values[i] = add(sums[i], bias[first + i]);
         const auto least = static_cast<float>((dtype == DataType::i8 ? -128 : 0) - zero);
         const auto greatest = static_cast<float>((dtype == DataType::i8 ? 127 : 255) - zero);
@@ -86,9 +93,12 @@ private:
             return static_cast<std::int32_t>((value + rounder) - rounder) + zero;
         };
         if (multiplier_step == 0)
+#pragma GCC unroll 1
             for (std::int64_t i = 0; i < count; ++i) values[i] = quantized(values[i], multiplier[0]);
         else
+#pragma GCC unroll 1
             for (std::int64_t i = 0; i < count; ++i) values[i] = quantized(values[i], multiplier[first + i]);
+#pragma GCC unroll 1
         for (std::int64_t i = 0; i < count; ++i) put(to, i * step, static_cast<std::uint8_t>(values[i]));
     }
     template <class T>
@@ -115,16 +125,26 @@ struct QuantizedPanel {
     std::int64_t channel_step = 1;
 };
 
-template <int lanes>
+template <int lanes, bool vnni>
 struct QuantizedTile {
     using Register = typename IntegersOf<lanes>::Register;
     using Unaligned = typename IntegersOf<lanes>::Unaligned;
     static constexpr int columns = 2;
     static constexpr int channels = columns * lanes;
 
+    /// The loop needs all 16 registers: no constant of the code around may keep one.
+    [[gnu::always_inline]] static void free_registers() {
+#if defined(__x86_64__)
+        asm volatile("" ::
+                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                           "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+#endif
+    }
+
     template <int rows>
     [[gnu::always_inline]] static void multiply(const std::int16_t* factors, std::int64_t row_step,
                                                 const std::int16_t* weights, std::int64_t pairs, std::int32_t* result) {
+        free_registers();
         Register sums[rows][columns] = {};
         for (std::int64_t pair = 0; pair < pairs; ++pair) {
             Register w[columns];  // loaded one by one: a copy would pass through memory
@@ -134,7 +154,7 @@ struct QuantizedTile {
                 std::int32_t both = 0;
                 std::memcpy(&both, factors + r * row_step + 2 * pair, sizeof both);
                 const Register x = Register{} + both;
-                for (int c = 0; c < columns; ++c) add_products<lanes>(sums[r][c], x, w[c]);
+                for (int c = 0; c < columns; ++c) add_products<lanes, vnni>(sums[r][c], x, w[c]);
             }
         }
         for (int r = 0; r < rows; ++r)

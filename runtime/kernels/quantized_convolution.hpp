@@ -76,16 +76,38 @@ struct QuantizedShape {
     /// Calls visit(offset) for each tap of the result at `index`: where it reads, or -1 in the padding.
     template <class Visit>
     [[gnu::always_inline]] void for_each_source(const std::int64_t* index, const Visit& visit) const {
+        for_each_line(index, [&](std::int64_t line, std::int64_t first) { visit_taps(line, first, visit); });
+    }
+    /// Calls visit(offset, taps) for each run of taps that read what lies together.
+    template <class Visit>
+    [[gnu::always_inline]] void for_each_run(const std::int64_t* index, const Visit& visit) const {
+        for_each_line(index, [&](std::int64_t line, std::int64_t first) {
+            if (dense() && line >= 0 && first >= 0 && first + kernel[2] <= src[2])
+                visit(line + first * src_step[2], kernel[2]);
+            else visit_taps(line, first, [&](std::int64_t from) { visit(from, 1); });
+        });
+    }
+
+private:
+    /// A line's taps read elements without gaps between, an even number each.
+    bool dense() const {
+        return dilations[2] == 1 && src_channel == 1 && src_step[2] == src_channels && src_channels % 2 == 0;
+    }
+    /// Calls visit(offset of the line or -1, where its first tap is along it).
+    template <class Visit>
+    [[gnu::always_inline]] void for_each_line(const std::int64_t* index, const Visit& visit) const {
         std::int64_t first[3];
         for (int i = 0; i < 3; ++i) first[i] = index[i] * strides[i] - pads[i];
-        for (std::int64_t z = first[0]; z < first[0] + kernel[0] * dilations[0]; z += dilations[0]) {
+        for (std::int64_t z = first[0]; z < first[0] + kernel[0] * dilations[0]; z += dilations[0])
             for (std::int64_t y = first[1]; y < first[1] + kernel[1] * dilations[1]; y += dilations[1]) {
                 const bool inside = z >= 0 && z < src[0] && y >= 0 && y < src[1];
-                const std::int64_t line = z * src_step[0] + y * src_step[1];
-                for (std::int64_t x = first[2]; x < first[2] + kernel[2] * dilations[2]; x += dilations[2])
-                    visit(inside && x >= 0 && x < src[2] ? line + x * src_step[2] : -1);
+                visit(inside ? z * src_step[0] + y * src_step[1] : -1, first[2]);
             }
-        }
+    }
+    template <class Visit>
+    [[gnu::always_inline]] void visit_taps(std::int64_t line, std::int64_t first, const Visit& visit) const {
+        for (std::int64_t x = first; x < first + kernel[2] * dilations[2]; x += dilations[2])
+            visit(line >= 0 && x >= 0 && x < src[2] ? line + x * src_step[2] : -1);
     }
 };
 
@@ -107,6 +129,7 @@ struct QuantizedWork {
     std::byte* dst;  ///< of the image
     std::int64_t begin, end;
     std::byte* scratch;
+    bool vnni;
 };
 
 class QuantizedConvolution final : public Operation {
@@ -151,6 +174,7 @@ public:
         all.result.multiplier_step = element_count(spec_.operands[5]) > 1 ? 1 : 0;
         all.result.zero = small_integer(frame.operands[6], spec_.operands[6].dtype);
         all.result.dtype = dst.dtype;
+        all.vnni = has_vnni(isa_);
         const std::int64_t blocks = (shape_.pixels() + rows_ - 1) / rows_;
         const std::int64_t work = rows_ * shape_.groups * shape_.channels * std::max<std::int64_t>(1, shape_.pairs());
         parallel_parts(shape_.images * blocks, 65536 / work + 1,
@@ -180,7 +204,13 @@ private:
             for (std::int64_t group = 0; group < work.shape->groups; ++group) {
                 if (work.is_signed) gather<std::int8_t>(work, group);
                 else gather<std::uint8_t>(work, group);
-                multiply<lanes>(work, group);
+                if constexpr (lanes == 16) {
+                    if (work.vnni) {
+                        multiply<lanes, true>(work, group);
+                        continue;
+                    }
+                }
+                multiply<lanes, false>(work, group);
             }
         }
 
@@ -205,20 +235,19 @@ private:
             s.locate(work.begin, index);
             for (std::int64_t pixel = work.begin; pixel < work.end; ++pixel, s.advance(index)) {
                 places[pixel - work.begin] = s.place(index);
-                s.for_each_source(index, [&](std::int64_t from) {
-                    if (from < 0) std::fill_n(row, even, std::int16_t{0});
-                    else {
-                        widen(src + from, s.src_channel, work.src_zero, s.src_channels, row);
-                        if (even != s.src_channels) row[s.src_channels] = 0;
-                    }
-                    row += even;
+                s.for_each_run(index, [&](std::int64_t from, std::int64_t taps) {
+                    if (from < 0) std::fill_n(row, taps * even, std::int16_t{0});
+                    else widen(src + from, s.src_channel, work.src_zero, taps * s.src_channels, row);
+                    if (even != s.src_channels) row[s.src_channels] = 0;
+                    row += taps * even;
                 });
             }
         }
 
-        template <int lanes>
+        template <int lanes, bool vnni>
         [[gnu::always_inline]] static void multiply(const QuantizedWork& work, std::int64_t group) {
-            constexpr int tile = QuantizedTile<lanes>::channels;
+            using Tile = QuantizedTile<lanes, vnni>;
+            constexpr int tile = Tile::channels;
             const QuantizedShape& s = *work.shape;
             QuantizedPanel panel;
             panel.rows = reinterpret_cast<const std::int16_t*>(work.scratch + places_bytes);
@@ -231,7 +260,7 @@ private:
             panel.channels = s.channels;
             panel.dst = work.dst;
             panel.channel_step = s.dst_channel;
-            QuantizedTile<lanes>::run(panel, work.result);
+            Tile::run(panel, work.result);
         }
 
         template <class T>
