@@ -1,6 +1,7 @@
 // Conv: 1 to 3 spatial axes, groups, dilations, any padding.
 #include <Eigen/Core>
 
+#include "compiler/ops/lower_convolution.hpp"
 #include "compiler/ops/op.hpp"
 #include "compiler/ops/rules/fold_affine.hpp"
 #include "compiler/ops/rules/fold_pad.hpp"
@@ -75,37 +76,6 @@ void eval_conv(EvalContext& ctx) {
     });
 }
 
-void lower_to_primitive(LowerContext& ctx, const Window& window) {
-    const View& x = ctx.input(0);
-    const auto order = channels_last_order(x.dims.size());
-    const View src = converted(ctx, x, DataType::f32, order);
-    const View weights = converted(ctx, ctx.input(1), DataType::f32, row_major_order(x.dims.size()));
-    View bias;
-    runtime::ConvolutionSpec spec;
-    spec.src = memory_spec(src);
-    spec.weights = memory_spec(weights);
-    if (ctx.node().input(2) != no_value) {
-        bias = converted(ctx, ctx.input(2), DataType::f32, row_major_order(1));
-        spec.bias = memory_spec(bias);
-    }
-    spec.spatial = static_cast<int>(window.rank());
-    spec.groups = ctx.node().attrs.get_int("group", 1);
-    std::copy(window.strides.begin(), window.strides.end(), spec.strides);
-    std::copy(window.dilations.begin(), window.dilations.end(), spec.dilations);
-    std::copy(window.pads_begin.begin(), window.pads_begin.end(), spec.pads_begin);
-    std::copy(window.pads_end.begin(), window.pads_end.end(), spec.pads_end);
-    if (x.dtype == DataType::f32) {
-        ctx.add_with_epilogue(spec, {src, weights, bias}, 0, order);
-        return;
-    }
-    View y = ctx.output_in_order(0, order);
-    View dst = ctx.temporary(DataType::f32, y.dims);
-    dst.strides = y.strides;
-    spec.dst = memory_spec(dst);
-    ctx.add(spec, {src, weights, bias, dst});
-    ctx.add_map(expr::cast(y.dtype, expr::operand(0)), {dst}, y);
-}
-
 /// A reduction over the box [n, group, oc/group, image..., ic/group, kernel...].
 void lower_to_loop(LowerContext& ctx, const Window& window) {
     const View weights = ctx.input(1);
@@ -150,7 +120,7 @@ void lower_conv(LowerContext& ctx) {
     const View x = ctx.input(0);
     const Window window = window_of(ctx.node().attrs, x.dims, ctx.input(1).dims);
     const bool has_weights = element_count(ctx.input(1).dims) > 0;  // oneDNN has no convolutions without
-    if (wide_type(x.dtype) == DataType::f32 && has_weights) return lower_to_primitive(ctx, window);
+    if (x.dtype == DataType::f32 && has_weights) return lower_to_primitive<runtime::ConvolutionSpec>(ctx, window);
     if (x.dims.size() > 4) ctx.unsupported("three spatial axes in " + std::string(name_of(x.dtype)));
     lower_to_loop(ctx, window);
 }
@@ -170,6 +140,7 @@ void register_conv(Registry& registry) {
     conv.eval = widened<eval_conv>;
     conv.lower = lower_conv;
     conv.takes_epilogue = true;
+    conv.widens_halves = true;
     add_conv_pad_rules(conv.rules);
     add_conv_affine_rules(conv.rules);
     registry.add(std::move(conv));

@@ -7,6 +7,7 @@
 
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/lower_convolution.hpp"
 #include "compiler/ops/lowering.hpp"
 #include "compiler/ops/op.hpp"
 #include "compiler/ops/rules/fold_affine.hpp"
@@ -115,37 +116,9 @@ void eval_conv_transpose(EvalContext& ctx) {
     });
 }
 
-void lower_to_primitive(LowerContext& ctx, const Window& window) {
-    const View x = ctx.input(0);
-    const auto order = channels_last_order(x.dims.size());
-    const View src = converted(ctx, x, DataType::f32, order);
-    const View weights = converted(ctx, ctx.input(1), DataType::f32, row_major_order(x.dims.size()));
-    View bias;
-    runtime::DeconvolutionSpec spec;
-    spec.src = memory_spec(src);
-    spec.weights = memory_spec(weights);
-    if (ctx.node().input(2) != no_value) {
-        bias = converted(ctx, ctx.input(2), DataType::f32, row_major_order(1));
-        spec.bias = memory_spec(bias);
-    }
-    spec.spatial = static_cast<int>(window.rank());
-    spec.groups = ctx.node().attrs.get_int("group", 1);
-    std::copy(window.strides.begin(), window.strides.end(), spec.strides);
-    std::copy(window.dilations.begin(), window.dilations.end(), spec.dilations);
-    std::copy(window.pads_begin.begin(), window.pads_begin.end(), spec.pads_begin);
-    std::copy(window.pads_end.begin(), window.pads_end.end(), spec.pads_end);
-    if (x.dtype == DataType::f32) return ctx.add_with_epilogue(spec, {src, weights, bias}, 0, order);
-    const View y = ctx.output_in_order(0, order);
-    View dst = ctx.temporary(DataType::f32, y.dims);
-    dst.strides = y.strides;
-    spec.dst = memory_spec(dst);
-    ctx.add(spec, {src, weights, bias, dst});
-    ctx.add_map(expr::cast(y.dtype, expr::operand(0)), {dst}, y);
-}
-
-/// The input in f32 or f64 with `strides - 1` zeros between its elements and as many around them as the turned kernel
+/// The input with `strides - 1` zeros between its elements and as many around them as the turned kernel
 /// reaches; as the view whose first element is the one that the first tap of the first output meets.
-View spread(LowerContext& ctx, const View& x, DataType wide, const Window& window) {
+View spread(LowerContext& ctx, const View& x, const Window& window) {
     Dims dims{x.dims[0], x.dims[1]};
     Dims lowest;
     for (std::size_t i = 0; i < window.rank(); ++i) {
@@ -154,7 +127,7 @@ View spread(LowerContext& ctx, const View& x, DataType wide, const Window& windo
         lowest.push_back(std::min<std::int64_t>(0, window.pads_begin[i] - last_tap));
         dims.push_back(std::max(last, window.image[i] - 1 + window.pads_begin[i]) - lowest[i] + 1);
     }
-    View all = ctx.temporary(wide, dims);
+    View all = ctx.temporary(x.dtype, dims);
     ctx.add_map(expr::constant(0.0), {}, all);
     View inside = all;
     inside.dims = x.dims;
@@ -163,7 +136,7 @@ View spread(LowerContext& ctx, const View& x, DataType wide, const Window& windo
         inside.strides[i + 2] *= window.strides[i];
         all.offset += (window.pads_begin[i] - lowest[i]) * all.strides[i + 2];
     }
-    add_wide_map(ctx, expr::operand(0), {x}, inside, wide);
+    ctx.add_map(expr::operand(0), {x}, inside);
     return all;
 }
 
@@ -195,15 +168,9 @@ void add_products(LowerContext& ctx, const View& x, const View& weights, const V
 }
 
 void lower_to_loop(LowerContext& ctx, const Window& window) {
-    const View output = ctx.output(0);
-    const DataType wide = wide_type(output.dtype);
-    const View weights = converted(ctx, ctx.input(1), wide, row_major_order(output.dims.size()));
-    const View x = spread(ctx, ctx.input(0), wide, window);
-    View y = output;
-    if (wide != output.dtype) {
-        y = ctx.temporary(wide, output.dims);
-        y.strides = output.strides;
-    }
+    const View y = ctx.output(0);
+    const View weights = ctx.row_major(ctx.input(1));
+    const View x = spread(ctx, ctx.input(0), window);
     const std::int64_t groups = ctx.node().attrs.get_int("group", 1);
     const std::int64_t in = weights.dims[0] / groups;
     const std::int64_t out = weights.dims[1];
@@ -215,17 +182,16 @@ void lower_to_loop(LowerContext& ctx, const Window& window) {
     Dims channels(y.dims.size(), 1);
     channels[1] = y.dims[1];
     if (ctx.node().input(2) != no_value)
-        add_wide_map(ctx, expr::parse("x0 + x1"), {y, ctx.reshaped(ctx.input(2), channels)}, output, wide);
-    else if (wide != output.dtype) ctx.add_map(expr::cast(output.dtype, expr::operand(0)), {y}, output);
+        ctx.add_map(expr::parse("x0 + x1"), {y, ctx.reshaped(ctx.input(2), channels)}, y);
 }
 
 void lower_conv_transpose(LowerContext& ctx) {
     const View x = ctx.input(0);
     const Window window = window_of(ctx.node().attrs, x.dims, ctx.input(1).dims);
-    bool primitive = wide_type(x.dtype) == DataType::f32 && element_count(x.dims) > 0 &&
+    bool primitive = x.dtype == DataType::f32 && element_count(x.dims) > 0 &&
                      element_count(ctx.input(1).dims) > 0;  // oneDNN has none without
     for (std::size_t i = 0; i < window.rank(); ++i) primitive = primitive && window.pads_end[i] + window.strides[i] > 0;
-    if (primitive) lower_to_primitive(ctx, window);
+    if (primitive) lower_to_primitive<runtime::DeconvolutionSpec>(ctx, window);
     else lower_to_loop(ctx, window);
 }
 
@@ -245,6 +211,7 @@ void register_conv_transpose(Registry& registry) {
     op.eval = widened<eval_conv_transpose>;
     op.lower = lower_conv_transpose;
     op.takes_epilogue = true;
+    op.widens_halves = true;
     add_conv_transpose_affine_rules(op.rules);
     registry.add(std::move(op));
 }

@@ -88,11 +88,13 @@ void lower_lrn(LowerContext& ctx) {
 }  // namespace
 
 void register_lrn(Registry& registry) {
-    registry.add(define_normalization("LRN", 1, 13, 1, infer_lrn, widened<eval_lrn>, lower_lrn,
-                                      {{"alpha", AttrKind::real},
-                                       {"beta", AttrKind::real},
-                                       {"bias", AttrKind::real},
-                                       {"size", AttrKind::integer, true}}));
+    OpDef lrn = define_normalization("LRN", 1, 13, 1, infer_lrn, widened<eval_lrn>, lower_lrn,
+                                     {{"alpha", AttrKind::real},
+                                      {"beta", AttrKind::real},
+                                      {"bias", AttrKind::real},
+                                      {"size", AttrKind::integer, true}});
+    lrn.widens_halves = true;
+    registry.add(std::move(lrn));
 }
 
 }  // namespace igata

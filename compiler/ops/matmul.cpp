@@ -147,9 +147,8 @@ void add_product_loop(LowerContext& ctx, View a, View b, View y, const ExprPtr& 
     b.strides.insert(b.strides.end() - 2, 0);
     y.dims.push_back(1);
     y.strides.push_back(0);
-    const DataType wide = wide_type(y.dtype);
-    ctx.add_reduce(Reduce::sum, widen(expr::parse("x0 * x1"), {a, b}, wide), {a, b}, box,
-                   {static_cast<std::int64_t>(rank)}, y, wide, finish);
+    ctx.add_reduce(Reduce::sum, expr::parse("x0 * x1"), {a, b}, box, {static_cast<std::int64_t>(rank)}, y, y.dtype,
+                   finish);
 }
 
 /// y = a x b + bias in f32; all of one rank. y may have axes of one element that the node's result lacks.
@@ -272,14 +271,13 @@ void lower_gemm(LowerContext& ctx) {
         spec.b_is_constant = ctx.graph().is_constant(ctx.node().input(1));
         ctx.add(spec, operands);
     } else {
-        const ExprPtr factor = scale_of(alpha, wide_type(a.dtype));
+        const ExprPtr factor = scale_of(alpha, a.dtype);
         add_product_loop(ctx, a, b, result, alpha == 1 ? nullptr : expr::make(ExprOp::mul, {expr::operand(0), factor}));
     }
     if (beta == 0) return;
-    const DataType wide = wide_type(result.dtype);
-    const ExprPtr addend = expr::make(ExprOp::mul, {expr::operand(1), scale_of(beta, wide)});
+    const ExprPtr addend = expr::make(ExprOp::mul, {expr::operand(1), scale_of(beta, result.dtype)});
     const ExprPtr sum = expr::simplify(expr::make(ExprOp::add, {expr::operand(0), addend}));
-    add_wide_map(ctx, sum, {result, ctx.input(2)}, result, wide);
+    ctx.add_map(sum, {result, ctx.input(2)}, result);
 }
 
 /// Before opset 7, C was broadcast only where an attribute said so.
@@ -296,6 +294,7 @@ void register_matmul(Registry& registry) {
     matmul.eval = widened<eval_matmul>;
     matmul.lower = lower_matmul;
     matmul.takes_epilogue = true;
+    matmul.widens_halves = true;
     matmul.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
         const bool is_row = input == 0 && c.dims(1).size() >= 2 && axis + 2 == static_cast<int>(c.dims(0).size());
         return is_row ? static_cast<int>(c.graph().value(c.node().outputs[0]).type.dims.size()) - 2 : -1;
@@ -317,6 +316,7 @@ void register_matmul(Registry& registry) {
     gemm.eval = widened<eval_gemm>;
     gemm.lower = lower_gemm;
     gemm.takes_epilogue = true;
+    gemm.widens_halves = true;
     gemm.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
         const bool fits_all = !c.has_input(2) || c.dims(2).size() < 2 || c.dims(2)[0] == 1;
         const int row = c.attrs().get_int("transA", 0) != 0 ? 1 : 0;

@@ -259,6 +259,8 @@ struct OpDef {
     bool is_random = false;
     /// Its inputs may be of the small types (float8, int4, ...): it moves or converts elements and computes with none.
     bool takes_small_types = false;
+    /// Runs faster in f32 than in f16 and bf16, and computes in f32 anyway: passes/widen_halves.
+    bool widens_halves = false;
     /// A constant result is left until fuse_quantized has seen the operator with its constant inputs.
     bool folds_late = false;
     /// Never in a model: made by `raise` or a pass, with version 0.

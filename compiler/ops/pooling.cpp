@@ -320,10 +320,12 @@ std::vector<AttrDef> window_attrs(std::vector<AttrDef> more) {
 void register_pooling(Registry& registry) {
     OpDef max = define("MaxPool", infer_max_pool, widened<eval_max_pool>, lower_max_pool);
     max.max_outputs = 2;
+    max.widens_halves = true;
     max.attrs = window_attrs({{"storage_order", AttrKind::integer}});
     registry.add(std::move(max));
 
     OpDef average = define("AveragePool", infer_pool, widened<eval_average_pool>, lower_average_pool);
+    average.widens_halves = true;
     add_pooling_pad_rules(average.rules);
     average.attrs = window_attrs({{"count_include_pad", AttrKind::integer}});
     registry.add(std::move(average));
@@ -334,7 +336,10 @@ void register_pooling(Registry& registry) {
     registry.add(std::move(lp));
 
     registry.add(define("GlobalMaxPool", infer_global, widened<eval_global_max>, lower_global_max));
-    registry.add(define("GlobalAveragePool", infer_global, widened<eval_global_average>, lower_global_average));
+    OpDef global_average =
+        define("GlobalAveragePool", infer_global, widened<eval_global_average>, lower_global_average);
+    global_average.widens_halves = true;
+    registry.add(std::move(global_average));
     OpDef global_lp = define("GlobalLpPool", infer_global, widened<eval_global_lp>, lower_global_lp);
     global_lp.attrs = {{"p", AttrKind::integer}};
     global_lp.raise = raise_norm_order;

@@ -193,6 +193,7 @@ void register_softmax(Registry& registry) {
     softmax.lower = lower_softmax;
     OpDef log_softmax = line_op("LogSoftmax", 13, [](const Node&, auto& line) { log_softmax_line(line); });
     log_softmax.lower = lower_softmax;
+    softmax.widens_halves = log_softmax.widens_halves = true;
     OpDef hardmax = line_op("Hardmax", 13, [](const Node&, auto& line) { hardmax_line(line); });
     hardmax.lower = lower_hardmax;
     for (OpDef* op : {&softmax, &log_softmax, &hardmax}) {

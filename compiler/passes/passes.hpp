@@ -43,6 +43,8 @@ void bind_dims(Graph& graph, const Bindings& bindings, Remarks& remarks);
 /// become constants on the way. Throws BadInput or Unsupported with the node. A declared output shape that differs gets
 /// a remark, and is corrected.
 void infer_types(Graph& graph, Remarks& remarks);
+/// What oneDNN or a kernel runs in f32 takes f16 and bf16 as f32.
+void widen_halves(Graph& graph);
 /// Nodes whose inputs are all constants are evaluated and removed.
 void fold_constants(Graph& graph, Remarks& remarks);
 /// Float layers between DequantizeLinear and QuantizeLinear become layers of integers; what is left of the two is

@@ -36,6 +36,7 @@ struct Pass {
 constexpr std::array passes{
     Pass{"bind_dims", Works::on_graph, [](State& s) { bind_dims(s.result.graph, s.options.bindings, s.remarks); }},
     Pass{"infer_types", Works::on_graph, [](State& s) { infer_types(s.result.graph, s.remarks); }},
+    Pass{"widen_halves", Works::on_graph, [](State& s) { widen_halves(s.result.graph); }},
     Pass{"fold_constants", Works::on_graph, [](State& s) { fold_constants(s.result.graph, s.remarks); }},
     Pass{"fuse_quantized", Works::on_graph_to_fuse,
          [](State& s) { fuse_quantized(s.result.graph, s.remarks, s.budget); }},

@@ -66,7 +66,7 @@ TEST_CASE("pipeline: --print-after=all prints after every pass, --time-passes sa
     options.time_passes = true;
     PipelineResult result;
     const std::string text = dump(options, &result);
-    CHECK(result.seconds.size() == 16);
+    CHECK(result.seconds.size() == 17);
     for (const auto& [pass, seconds] : result.seconds) {
         CHECK(text.find("; after " + pass + "\n") != std::string::npos);
         CHECK(text.find(pass + " ") != std::string::npos);
@@ -81,7 +81,7 @@ TEST_CASE("pipeline: --stop-after ends early, and names the passes if it is wron
     CHECK(result.plan.steps.empty());
     CHECK_THROWS_WITH(dump(stopping_after("optimise")),
                       "--stop-after: there is no pass 'optimise'; the passes are bind_dims, infer_types, "
-                      "fold_constants, fuse_quantized, "
+                      "widen_halves, fold_constants, fuse_quantized, "
                       "simplify, fuse_maps, fuse_epilogues, assign_layouts, lower, absorb_scales, "
                       "absorb_means, schedule, stream_strips, apply_tuning, plan_memory, pool_weights");
 }
@@ -104,7 +104,7 @@ TEST_CASE("pipeline: unfused, every operator lowers by itself") {
     options.after = [&](const std::string& pass, const Graph&) { seen.push_back(pass); };
     PipelineResult result;
     dump(options, &result);
-    CHECK(seen == std::vector<std::string>{"bind_dims", "infer_types", "fold_constants"});
+    CHECK(seen == std::vector<std::string>{"bind_dims", "infer_types", "widen_halves", "fold_constants"});
     CHECK(result.graph.nodes.size() == 4);
     CHECK(!result.plan.steps.empty());
 }
