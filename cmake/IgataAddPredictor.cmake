@@ -1,5 +1,5 @@
 # igata_add_predictor(<target> MODEL <file.onnx>
-#     [NAME <identifier>] [BIND <dim>=<v>[,<v>...] ...] [WEIGHTS literal|incbin|file] [PRECISION f32]
+#     [NAME <identifier>] [BIND <dim>=<v>[,<v>...] ...] [WEIGHTS literal|incbin|file] [PRECISION f32|bf16]
 #     [THREADING seq|omp] [TUNED <file>] [EXECUTABLE] [SHARED] [REPORT] [TEST_DATA <dir>] [OPTIONS ...])
 #
 # Casts an ONNX model into C++ at build time and compiles it into the library <target>; link it and include <name>.h (C) or
@@ -8,12 +8,14 @@
 #   BIND        values of symbolic dims, by symbol (N=1) or by input and axis (image:0=1); several values (N=1,8,32) make a plan for
 #               each, or for every combination of those of several dims
 #   WEIGHTS     literal: in the C++ file; incbin: in a file that the assembler includes (default); file: mapped at run time
+#   PRECISION   f32 (default); bf16: convolutions and matrix products multiply bf16 where the processor has instructions for it and it
+#               pays, f32 elsewhere; with TEST_DATA, the build prints the error that this makes
 #   THREADING   omp (default): OpenMP; seq: compiled and linked without OpenMP, a run never uses more than the calling thread
 #   TUNED       a file that `igata tune` wrote on the machine that the predictor is for: what runs its steps fastest there
 #   EXECUTABLE  also builds the standalone predictor <name> (target <target>_predictor)
 #   SHARED      a shared library instead of a static one
 #   REPORT      also writes <name>.html
-#   TEST_DATA   a ctest <target>_test_data that replays <dir>/test_data_set_*
+#   TEST_DATA   a ctest <target>_test_data that replays <dir>/test_data_set_*; with bf16, at rtol 0.05 and atol 0.05
 #   OPTIONS     further arguments of `igata compile`
 # -DIGATA_EXECUTABLE=<path> names the compiler to run, for cross-compiling. -DIGATA_ONEDNN=static: see IgataOneDNN.cmake.
 include_guard(GLOBAL)
@@ -37,13 +39,18 @@ function(igata_add_predictor target)
     if(arg_TUNED)
         set(tuned_option --tuned ${tuned})
     endif()
+    set(precision_option --precision ${arg_PRECISION})
+    set(error_option "")
+    if(arg_PRECISION STREQUAL "bf16" AND arg_TEST_DATA)
+        set(error_option --data ${test_data})
+    endif()
     set(outputs ${folder}/${name}.cpp ${folder}/${name}.h ${folder}/${name}.hpp ${folder}/${name}.json)
     if(NOT arg_WEIGHTS STREQUAL "literal")
         list(APPEND outputs ${folder}/${name}.bin)
     endif()
     add_custom_command(OUTPUT ${outputs}
         COMMAND ${command} compile ${model} -o ${folder} --name ${name} --weights ${arg_WEIGHTS} ${binds}
-                ${tuned_option} ${arg_OPTIONS}
+                ${tuned_option} ${precision_option} ${error_option} ${arg_OPTIONS}
         DEPENDS ${model} ${tuned} ${depends}
         COMMENT "Casting ${arg_MODEL} into ${name}.cpp" VERBATIM)
 
@@ -54,6 +61,7 @@ function(igata_add_predictor target)
     if(arg_REPORT)
         add_custom_command(OUTPUT ${folder}/${name}.html
             COMMAND ${command} report ${model} -o ${folder}/${name}.html ${binds} ${tuned_option}
+                    ${precision_option}
             DEPENDS ${model} ${tuned} ${depends} COMMENT "Reporting on ${arg_MODEL}" VERBATIM)
         add_custom_target(${target}_report ALL DEPENDS ${folder}/${name}.html)
     endif()
@@ -100,9 +108,7 @@ macro(_igata_check_arguments)
     endif()
     _igata_choice(WEIGHTS incbin literal file)
     _igata_choice(THREADING omp seq)
-    if(arg_PRECISION AND NOT arg_PRECISION STREQUAL "f32")
-        _igata_fail("PRECISION ${arg_PRECISION} is not supported, only f32")
-    endif()
+    _igata_choice(PRECISION f32 bf16)
     foreach(bind IN LISTS arg_BIND)
         if(NOT bind MATCHES "^.+=[0-9]+(,[0-9]+)*$")
             _igata_fail("BIND takes <dim>=<value>[,<value>...], not '${bind}'")
@@ -154,7 +160,7 @@ macro(_igata_add_library)
         set_source_files_properties(${folder}/${name}.cpp PROPERTIES
             COMPILE_DEFINITIONS "IGATA_${upper}_BIN=\"${folder}/${name}.bin\"" OBJECT_DEPENDS ${folder}/${name}.bin)
     endif()
-    _igata_link_onednn(${target} ${arg_THREADING} "${command}" "${model};${depends}" "${model};${binds}")
+    _igata_link_onednn(${target} ${arg_THREADING} "${command}" "${model};${depends}" "${model};${binds};${precision_option}")
     if(arg_THREADING STREQUAL "omp")
         if(NOT TARGET OpenMP::OpenMP_CXX)
             find_package(OpenMP REQUIRED COMPONENTS CXX)
@@ -192,6 +198,10 @@ macro(_igata_add_executable)
         if(arg_WEIGHTS STREQUAL "file")
             set(weights_option --weights ${folder}/${name}.bin)
         endif()
-        add_test(NAME ${target}_test_data COMMAND ${target}_predictor --verify ${test_data} ${weights_option})
+        set(tolerance "")
+        if(arg_PRECISION STREQUAL "bf16")
+            set(tolerance --rtol 0.05 --atol 0.05)
+        endif()
+        add_test(NAME ${target}_test_data COMMAND ${target}_predictor --verify ${test_data} ${tolerance} ${weights_option})
     endif()
 endmacro()

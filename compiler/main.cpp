@@ -54,6 +54,15 @@ void add_tuned(CLI::App* sub, PipelineFlags& flags) {
     sub->add_option("--tuned", flags.tuned, "choices of kernels that `igata tune` wrote")->type_name("FILE");
 }
 
+void add_precision(CLI::App* sub, PipelineFlags& flags) {
+    sub->add_option("--precision", flags.precision,
+                    "what convolutions and matrix products multiply: f32, or bf16 where the processor has "
+                    "instructions for it and it pays (f32 elsewhere)")
+        ->check(CLI::IsMember({"f32", "bf16"}).description(""))
+        ->capture_default_str()
+        ->type_name("TYPE");
+}
+
 void add_remarks(CLI::App* sub, PipelineFlags& flags) {
     sub->add_flag("--remarks", flags.remarks, "what was fused, and what was not and why");
 }
@@ -85,7 +94,8 @@ void add_compile(CLI::App& app, CompileFlags& flags) {
     CLI::App* sub = command(app, "compile", "Cast a model into C++",
                             "  igata compile model.onnx -o out\n"
                             "  igata compile model.onnx -o out --name photo --bind image:0=8 --weights incbin\n"
-                            "  igata compile model.onnx -o out --bind N=1,8,32\n");
+                            "  igata compile model.onnx -o out --bind N=1,8,32\n"
+                            "  igata compile model.onnx -o out --precision bf16 --data .\n");
     add_model(sub, flags.model);
     sub->add_option("-o,--output", flags.folder, "the folder to write to")->required()->type_name("DIR");
     sub->add_option("--name", flags.name, "name of the files and of the C++ namespace; default: the model file's")
@@ -97,6 +107,11 @@ void add_compile(CLI::App& app, CompileFlags& flags) {
         ->capture_default_str()
         ->type_name("FORM");
     add_tuned(sub, flags.pipeline);
+    add_precision(sub, flags.pipeline);
+    sub->add_option("--data", flags.data,
+                    "with --precision bf16: print how far results then are from those in f32, of the inputs in "
+                    "DIR/test_data_set_*")
+        ->type_name("DIR");
     add_bind(sub, flags.pipeline);
     add_pipeline(sub, flags.pipeline);
 }
@@ -155,6 +170,7 @@ void add_report(CLI::App& app, ReportFlags& flags) {
     add_model(sub, flags.model);
     sub->add_option("-o,--output", flags.file, "the page to write")->required()->type_name("FILE.html");
     add_tuned(sub, flags.pipeline);
+    add_precision(sub, flags.pipeline);
     add_bind(sub, flags.pipeline);
 }
 
@@ -180,6 +196,7 @@ void add_profile(CLI::App& app, ProfileFlags& flags) {
     sub->add_option("--json", flags.json, "also write the figures to a file")->type_name("FILE");
     sub->add_option("--markdown", flags.markdown, "also write the table to a file")->type_name("FILE");
     add_tuned(sub, flags.pipeline);
+    add_precision(sub, flags.pipeline);
     add_bind(sub, flags.pipeline);
 }
 
@@ -194,6 +211,7 @@ void add_tune(CLI::App& app, TuneFlags& flags) {
     sub->add_option("-o,--output", flags.file, "the file to write")->required()->type_name("FILE");
     add_data(sub, flags.data);
     add_runs(sub, flags.runs, flags.threads);
+    add_precision(sub, flags.pipeline);
     add_bind(sub, flags.pipeline);
 }
 
@@ -206,6 +224,7 @@ void add_onednn_flags(CLI::App& app, OnednnFlags& flags) {
         ->check(CLI::IsMember({"omp", "seq"}).description(""))
         ->capture_default_str()
         ->type_name("THREADING");
+    add_precision(sub, flags.pipeline);
     add_bind(sub, flags.pipeline);
 }
 

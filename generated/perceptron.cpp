@@ -26,6 +26,7 @@ constexpr MatMulSpec m0_spec{
     /*bias*/ {DataType::f32, 2, {1, 16}, {16, 1}},
     /*dst*/ {DataType::f32, 2, {1, 16}, {16, 1}},
     /*b_is_constant*/ true,
+    /*bf16*/ false,
     /*epilogue*/ {1, {{PostOp::Kind::eltwise, Eltwise::relu, Binary::add, 0.0F, 0.0F, {}, -1}}},
     /*implementation*/ Implementation::automatic,
 };
@@ -37,6 +38,7 @@ constexpr MatMulSpec head_spec{
     /*bias*/ {DataType::f32, 2, {1, 4}, {4, 1}},
     /*dst*/ {DataType::f32, 2, {1, 4}, {4, 1}},
     /*b_is_constant*/ true,
+    /*bf16*/ false,
     /*epilogue*/ {0, {}},
     /*implementation*/ Implementation::automatic,
 };

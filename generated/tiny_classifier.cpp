@@ -54,6 +54,7 @@ constexpr ConvolutionSpec stem_2_spec{
     /*scale*/ {},
     /*mean*/ {},
     /*streamed*/ false,
+    /*bf16*/ false,
     /*implementation*/ Implementation::automatic,
 };
 
@@ -73,6 +74,7 @@ constexpr ConvolutionSpec depthwise_spec{
     /*scale*/ {},
     /*mean*/ {{DataType::f32, 4, {1, 8, 1, 1}, {8, 1, 1, 1}}, 4},
     /*streamed*/ false,
+    /*bf16*/ false,
     /*implementation*/ Implementation::automatic,
 };
 
@@ -92,6 +94,7 @@ constexpr ConvolutionSpec gate_spec{
     /*scale*/ {},
     /*mean*/ {},
     /*streamed*/ false,
+    /*bf16*/ false,
     /*implementation*/ Implementation::automatic,
 };
 
@@ -111,6 +114,7 @@ constexpr ConvolutionSpec project_spec{
     /*scale*/ {{DataType::f32, 4, {1, 8, 1, 1}, {8, 1, 1, 1}}, 4},
     /*mean*/ {{DataType::f32, 4, {1, 8, 1, 1}, {8, 1, 1, 1}}, 5},
     /*streamed*/ false,
+    /*bf16*/ false,
     /*implementation*/ Implementation::automatic,
 };
 
@@ -121,6 +125,7 @@ constexpr MatMulSpec dense_spec{
     /*bias*/ {DataType::f32, 2, {1, 5}, {5, 1}},
     /*dst*/ {DataType::f32, 2, {1, 5}, {5, 1}},
     /*b_is_constant*/ true,
+    /*bf16*/ false,
     /*epilogue*/ {0, {}},
     /*implementation*/ Implementation::automatic,
 };

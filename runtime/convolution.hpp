@@ -38,11 +38,13 @@ inline MemorySpec grouped_weights(const ConvolutionSpec& spec) {
 }
 
 /// Activations as they lie, unless only a slow implementation takes them so, or that is wished for: then in the
-/// primitive's own layout.
+/// primitive's own layout. What is multiplied is of type `factors`.
 inline dnnl::convolution_forward::primitive_desc choose_convolution(const dnnl::engine& engine,
                                                                     const ConvolutionSpec& spec, const MemorySpec& dst,
+                                                                    DataType factors,
                                                                     const dnnl::primitive_attr& attr) {
-    const MemorySpec weights = grouped_weights(spec);
+    const MemorySpec weights = onednn::with_type(grouped_weights(spec), factors);
+    const MemorySpec src = onednn::with_type(spec.src, factors);
     onednn::ConvolutionDescs descs;
     descs.weights = onednn::any_layout(weights);
     if (spec.bias.rank > 0) descs.bias = onednn::memory_desc(spec.bias);
@@ -52,12 +54,12 @@ inline dnnl::convolution_forward::primitive_desc choose_convolution(const dnnl::
         descs.pads_begin.push_back(spec.pads_begin[i]);
         descs.pads_end.push_back(spec.pads_end[i]);
     }
-    descs.src = onednn::memory_desc(spec.src);
+    descs.src = onednn::memory_desc(src);
     descs.dst = onednn::memory_desc(dst);
     auto exact = onednn::make_convolution(engine, descs, attr);
     const bool reordered = spec.implementation == Implementation::onednn_reordered;
     if (!reordered && !onednn::is_slow(onednn::implementation(exact))) return exact;
-    descs.src = onednn::any_layout(spec.src);
+    descs.src = onednn::any_layout(src);
     descs.dst = onednn::any_layout(dst);
     auto free = onednn::make_convolution(engine, descs, attr);
     return onednn::is_slow(onednn::implementation(free)) ? exact : free;
@@ -72,11 +74,12 @@ inline bool reads_only_padding(const ConvolutionSpec& spec) {
     return false;
 }
 
-/// oneDNN's, without scale and mean.
+/// oneDNN's, without scale and mean. What lies as f32 and is multiplied as bf16 is converted as it is reordered.
 inline std::unique_ptr<Operation> make_onednn_convolution(const Builder& builder, const ConvolutionSpec& spec) {
     enum Operand : int { src, weights, bias, dst };
     const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
-        const auto pd = choose_convolution(builder.engine, spec, result, ops.attr());
+        const DataType factors = onednn::type_of_factors(spec.bf16);
+        const auto pd = choose_convolution(builder.engine, spec, result, factors, ops.attr());
         // oneDNN 2.6 gives every group the first one's part of a binary operand.
         if (spec.groups > 1 && ops.has_operands() && onednn::is_gemm(onednn::implementation(pd)))
             throw dnnl::error(dnnl_unimplemented, "binary post-ops of groups");
@@ -137,15 +140,26 @@ inline bool pays(const ConvolutionChoice& choice, Isa isa) {
     }
 }
 
+/// Whether converting to bf16 is worth it: a rule that nobody has measured yet. Each element of src should meet many
+/// weights.
+inline bool pays_in_bf16(const ConvolutionSpec& spec) {
+    std::int64_t products = spec.weights.dims[0];
+    for (int i = 0; i < spec.spatial; ++i) products = products * spec.weights.dims[2 + i] / spec.strides[i];
+    return spec.groups == 1 && spec.weights.dims[1] >= 16 && products >= 64;
+}
+
 /// The kernels of a convolution, those to be preferred first.
 inline constexpr Implementation convolution_kernels[] = {
     Implementation::depthwise, Implementation::pointwise,          Implementation::winograd4,
     Implementation::winograd2, Implementation::onednn_convolution, Implementation::onednn_reordered};
 
-/// The spec's own wish, or the first that pays.
-inline ConvolutionChoice choose_kernel(const Builder& builder, const ConvolutionSpec& spec, Isa isa = detect_isa()) {
+/// The spec's own wish, or the first that pays. `bf16`: the processor multiplies those.
+inline ConvolutionChoice choose_kernel(const Builder& builder, const ConvolutionSpec& spec, Isa isa = detect_isa(),
+                                       bool bf16 = onednn::has_bf16()) {
     ConvolutionChoice choice = choice_of(spec.implementation, spec);
-    if (!fits(builder, choice)) {
+    if (!fits(builder, choice) && spec.bf16 && bf16 && pays_in_bf16(spec)) {
+        choice = choice_of(Implementation::onednn_convolution, spec);
+    } else if (!fits(builder, choice)) {
         for (const Implementation kernel : convolution_kernels) {
             choice = choice_of(kernel, spec);
             if (fits(builder, choice) && pays(choice, isa)) break;

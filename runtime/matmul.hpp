@@ -107,16 +107,19 @@ inline bool as_pointwise(const MatMulSpec& spec, ConvolutionSpec& convolution) {
 
 inline std::unique_ptr<Operation> make_onednn_matmul(const Builder& builder, const MatMulSpec& spec) {
     enum Operand : int { a, b, bias, dst };
+    const DataType factors = onednn::type_of_factors(spec.bf16);
+    const MemorySpec a_factors = onednn::with_type(spec.a, factors);
+    const MemorySpec b_factors = onednn::with_type(spec.b, factors);
     const onednn::Desc bias_desc = spec.bias.rank > 0 ? onednn::memory_desc(spec.bias) : onednn::Desc();
     const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
         const bool packable = builder.constant(b) != nullptr;
-        auto pd = onednn::make_matmul(builder.engine, onednn::memory_desc(spec.a),
-                                      packable ? onednn::any_layout(spec.b) : onednn::memory_desc(spec.b), bias_desc,
-                                      onednn::memory_desc(result), ops.attr());
+        auto pd = onednn::make_matmul(builder.engine, onednn::memory_desc(a_factors),
+                                      packable ? onednn::any_layout(b_factors) : onednn::memory_desc(b_factors),
+                                      bias_desc, onednn::memory_desc(result), ops.attr());
         if (onednn::is_slow(onednn::implementation(pd))) {
             const auto free =
-                onednn::make_matmul(builder.engine, onednn::any_layout(spec.a), onednn::any_layout(spec.b), bias_desc,
-                                    onednn::any_layout(result), ops.attr());
+                onednn::make_matmul(builder.engine, onednn::any_layout(a_factors), onednn::any_layout(b_factors),
+                                    bias_desc, onednn::any_layout(result), ops.attr());
             if (onednn::implementation(free).find("ref") == std::string::npos) pd = free;
         }
         auto operation = std::make_unique<PrimitiveOperation>(builder, dnnl::matmul(pd), pd.scratchpad_desc());

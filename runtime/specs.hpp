@@ -124,6 +124,7 @@ struct ConvolutionSpec {
     OptionalOperand scale = {};  ///< f32 [n or 1, ic, 1...]: src is multiplied by it first; the padding stays zero
     OptionalOperand mean = {};   ///< f32 [n, oc, 1...], written: the average of dst over its spatial axes
     bool streamed = false;       ///< the next step alone reads dst, which need never be there as a whole
+    bool bf16 = false;           ///< src and weights may be rounded to bf16, where the processor multiplies those
     Implementation implementation = Implementation::automatic;  ///< if it fits
 };
 
@@ -146,6 +147,7 @@ struct DeconvolutionSpec {
 struct MatMulSpec {
     MemorySpec a, b, bias, dst;
     bool b_is_constant = false;
+    bool bf16 = false;  ///< as of ConvolutionSpec, of a and b
     Epilogue epilogue = {};
     Implementation implementation = Implementation::automatic;  ///< if it fits
 };

@@ -15,9 +15,9 @@ struct OnednnNeeds {
     std::set<std::string> primitives{"REORDER"};
     bool only_f32 = true;
 
-    void add(const char* primitive, const runtime::MemorySpec& data) {
+    void add(const char* primitive, const runtime::MemorySpec& data, bool bf16 = false) {
         primitives.insert(primitive);
-        only_f32 = only_f32 && data.dtype == DataType::f32;
+        only_f32 = only_f32 && data.dtype == DataType::f32 && !bf16;
     }
 };
 
@@ -37,7 +37,7 @@ struct Collect {
     OnednnNeeds& needs;
 
     void operator()(const runtime::ConvolutionSpec& spec) const {
-        needs.add("CONVOLUTION", spec.src);
+        needs.add("CONVOLUTION", spec.src, spec.bf16);
         if (is_inner_product(spec)) needs.add("INNER_PRODUCT", spec.src);
     }
     /// oneDNN builds it on convolutions.
@@ -45,7 +45,7 @@ struct Collect {
         needs.add("CONVOLUTION", spec.src);
         needs.add("DECONVOLUTION", spec.src);
     }
-    void operator()(const runtime::MatMulSpec& spec) const { needs.add("MATMUL", spec.a); }
+    void operator()(const runtime::MatMulSpec& spec) const { needs.add("MATMUL", spec.a, spec.bf16); }
     void operator()(const runtime::PoolingSpec& spec) const { needs.add("POOLING", spec.src); }
     void operator()(const runtime::SoftmaxSpec& spec) const { needs.add("SOFTMAX", spec.src); }
     void operator()(const runtime::LrnSpec& spec) const { needs.add("LRN", spec.src); }

@@ -114,6 +114,7 @@ PipelineOptions pipeline_options(const PipelineFlags& flags, const Bindings& bin
     options.time_passes = flags.time_passes;
     options.bisect = flags.bisect;
     options.after = flags.after;
+    options.bf16 = flags.precision == "bf16";
     if (!flags.tuned.empty()) {
         const std::string text = read_file(flags.tuned);
         options.tuning = naming(flags.tuned, [&] { return parse_tuning(text); });

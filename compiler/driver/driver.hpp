@@ -21,7 +21,8 @@ struct PipelineFlags {
     bool time_passes = false;
     bool remarks = false;
     int bisect = -1;
-    std::filesystem::path tuned;  ///< what `igata tune` wrote; empty: none
+    std::filesystem::path tuned;    ///< what `igata tune` wrote; empty: none
+    std::string precision = "f32";  ///< or bf16
     std::function<void(const std::string& pass, const Graph& graph)> after = nullptr;  ///< as in PipelineOptions
 };
 
@@ -30,6 +31,7 @@ struct CompileFlags {
     std::filesystem::path folder;
     std::string name;  ///< empty: the model file's stem
     std::string weights = "literal";
+    std::filesystem::path data;  ///< where to measure the error of bf16; empty: nowhere
     PipelineFlags pipeline;
 };
 

@@ -18,7 +18,7 @@ struct StepNeeds {
     void operator()(const runtime::ConvolutionSpec& spec) const {
         const runtime::Builder builder{{}, &row, nullptr, nullptr};
         for (const runtime::Isa isa : {runtime::Isa::baseline, runtime::Isa::v3, runtime::Isa::v4})
-            needs.add(runtime::choose_kernel(builder, spec, isa).kernel);
+            for (const bool bf16 : {false, true}) needs.add(runtime::choose_kernel(builder, spec, isa, bf16).kernel);
         if (spec.streamed) needs.add(runtime::Implementation::strips);
         add(spec.epilogue);
     }

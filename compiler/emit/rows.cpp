@@ -95,6 +95,7 @@ struct SpecRow {
                  {"scale", row(s.scale)},
                  {"mean", row(s.mean)},
                  {"streamed", s.streamed ? "true" : "false"},
+                 {"bf16", s.bf16 ? "true" : "false"},
                  {"implementation", fmt::format("Implementation::{}", name_of(s.implementation))}}};
     }
     SpecRow operator()(const DeconvolutionSpec& s) const {
@@ -118,6 +119,7 @@ struct SpecRow {
                  {"bias", row(s.bias)},
                  {"dst", row(s.dst)},
                  {"b_is_constant", s.b_is_constant ? "true" : "false"},
+                 {"bf16", s.bf16 ? "true" : "false"},
                  {"epilogue", row(s.epilogue)},
                  {"implementation", fmt::format("Implementation::{}", name_of(s.implementation))}}};
     }

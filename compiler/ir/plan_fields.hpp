@@ -69,6 +69,7 @@ struct Fields {
         io.extra_operand("scale=", s.scale, false);
         io.extra_operand("mean=", s.mean, true);
         io.flag("streamed", s.streamed);
+        io.flag("bf16", s.bf16);
         io.option("by=", s.implementation, implementation_names);
     }
     template <class Io>
@@ -92,6 +93,7 @@ struct Fields {
         io.optional_operand("bias=", s.bias);
         io.destination("dst=", s.dst);
         io.flag("b_is_constant", s.b_is_constant);
+        io.flag("bf16", s.bf16);
         io.epilogue(s.epilogue);
         io.option("by=", s.implementation, implementation_names);
     }

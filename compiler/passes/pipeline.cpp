@@ -50,6 +50,10 @@ constexpr std::array passes{
     Pass{"absorb_means", Works::on_plan_to_fuse, [](State& s) { absorb_means(s.result.plan, s.remarks, s.budget); }},
     Pass{"schedule", Works::on_plan, [](State& s) { schedule(s.result.plan); }},
     Pass{"stream_strips", Works::on_plan_to_fuse, [](State& s) { stream_strips(s.result.plan); }},
+    Pass{"allow_bf16", Works::on_plan,
+         [](State& s) {
+             if (s.options.bf16) allow_bf16(s.result.plan);
+         }},
     Pass{"apply_tuning", Works::on_plan, [](State& s) { apply_tuning(s.result.plan, s.options.tuning, s.remarks); }},
     Pass{"plan_memory", Works::on_plan, [](State& s) { plan_memory(s.result.plan); }},
     Pass{"pool_weights", Works::on_plan, [](State& s) { pool_weights(s.result.plan); }},

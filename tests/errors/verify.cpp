@@ -45,6 +45,24 @@ TEST_CASE("verify replays what was recorded, and exits with 1 beyond tolerance")
                   ""});
 }
 
+TEST_CASE("compile says what bf16 costs in precision") {
+    const TemporaryFolder folder;
+    onnx::ModelProto model = make_model();
+    add_value(*model.mutable_graph()->add_input(), "x", {"1", "4"});
+    add_value(*model.mutable_graph()->add_output(), "y", {});
+    // 1 + 2^-9 is a half too fine for bf16, and becomes 1.
+    add_floats(model, "w", {4, 2}, {1, 1.001953125, 1, 1.001953125, 1, 1, 1, 1});
+    add_node(model, "MatMul", {"x", "w"}, {"y"}, "sum");
+    folder.write("m.onnx", model.SerializeAsString());
+    record(folder, "data/test_data_set_0/input_0.pb", "x", {1, 2, -4, 8}, 1);
+    record(folder, "data/test_data_set_0/output_0.pb", "y", {7, 7, 7, 7}, 1);  // is not looked at
+    CHECK(run_igata(folder, "compile m.onnx -o out --precision bf16 --data data") ==
+          Outcome{0, "y: with bf16, at most 0.0059 from f32, where results reach 7\n", ""});
+    CHECK(run_igata(folder, "compile m.onnx -o none --precision bf16 --data .") ==
+          fails(4, ".: holds no test_data_set_*"));
+    CHECK_FALSE(std::filesystem::exists(folder / "none"));
+}
+
 TEST_CASE("recorded data that do not suit the model are named") {
     const TemporaryFolder folder;
     folder.write("model.onnx", relu_model().SerializeAsString());

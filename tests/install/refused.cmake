@@ -14,7 +14,7 @@ expect_refusal("igata_add_predictor(p): unknown argument: FAST" p FAST MODEL ${m
 expect_refusal("igata_add_predictor(p): no value after WEIGHTS" p MODEL ${model} WEIGHTS)
 expect_refusal("igata_add_predictor(p): WEIGHTS takes one of incbin, literal, file, not 'xml'" p MODEL ${model} WEIGHTS xml)
 expect_refusal("igata_add_predictor(p): THREADING takes one of omp, seq, not 'tbb'" p MODEL ${model} THREADING tbb)
-expect_refusal("igata_add_predictor(p): PRECISION bf16 is not supported, only f32" p MODEL ${model} PRECISION bf16)
+expect_refusal("igata_add_predictor(p): PRECISION takes one of f32, bf16, not 'f16'" p MODEL ${model} PRECISION f16)
 expect_refusal("igata_add_predictor(p-q): 'p-q' is no C++ identifier: pass another NAME" p-q MODEL ${model})
 expect_refusal("igata_add_predictor(p): BIND takes <dim>=<value>[,<value>...], not 'N'" p MODEL ${model} BIND N)
 expect_refusal("igata_add_predictor(p): no such folder: ${WORK}/none" p MODEL ${model} TEST_DATA ${WORK}/none)

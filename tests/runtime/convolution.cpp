@@ -75,7 +75,8 @@ int wrong_means(Operand& dst, Operand& mean) {
 }
 
 /// Runs the convolution on random data and compares every result.
-void check_convolution(Random& random, ConvolutionSpec& spec, std::vector<Operand>& extra, bool constant, int threads) {
+void check_convolution(Random& random, ConvolutionSpec& spec, std::vector<Operand>& extra, bool constant, int threads,
+                       double tolerance = default_tolerance) {
     Operand src = random_operand(random, spec.src);
     Operand weights = random_operand(random, spec.weights);
     Operand bias = random_operand(random, spec.bias);
@@ -93,7 +94,7 @@ void check_convolution(Random& random, ConvolutionSpec& spec, std::vector<Operan
         const double sum = reference_convolution(spec, operands, index);
         const double expected = reference_epilogue(spec.epilogue, operands, index, spec.dst.rank, sum,
                                                    static_cast<double>(before.at(index)));
-        if (!close(expected, dst.at(index))) ++wrong;
+        if (!close(expected, dst.at(index), tolerance)) ++wrong;
     });
     INFO(describe(spec));
     CHECK(wrong == 0);
@@ -218,6 +219,38 @@ TEST_CASE("a convolution is run by what is wished for, if that can, else by the 
     for (const Implementation wish :
          {Implementation::pointwise, Implementation::depthwise, Implementation::onednn_matmul, Implementation::strips})
         CHECK(chosen(wish) == Implementation::winograd4);
+}
+
+TEST_CASE("a convolution that may multiply bf16 is oneDNN's where the processor can and many products share a source") {
+    ConvolutionSpec spec;
+    spec.src = layout(DataType::f32, {1, 32, 40, 40}, channels_last(4));
+    spec.dst = spec.src;
+    spec.weights = layout(DataType::f32, {32, 32, 3, 3});
+    spec.pads_begin[0] = spec.pads_begin[1] = spec.pads_end[0] = spec.pads_end[1] = 1;
+    StepSpec row;
+    row.operands[1].space = Space::weights;
+    const Builder builder{{}, &row, nullptr, nullptr};
+    const auto chosen = [&](bool can) { return choose_kernel(builder, spec, Isa::v4, can).kernel; };
+    CHECK(chosen(true) == Implementation::winograd4);
+    spec.bf16 = true;
+    CHECK(chosen(false) == Implementation::winograd4);
+    CHECK(chosen(true) == Implementation::onednn_convolution);
+    spec.groups = 32;
+    spec.weights = layout(DataType::f32, {32, 1, 3, 3});
+    CHECK(chosen(true) == Implementation::depthwise_3x3);
+}
+
+TEST_CASE("a convolution that may multiply bf16 is as close to its definition as that allows") {
+    for (int i = 0; i < 60; ++i) {
+        Random random(static_cast<unsigned>(i));
+        std::vector<Operand> extra;
+        ConvolutionSpec spec = random_convolution(random, i % 2 == 0 ? Shape::any : Shape::three_by_three, 2, extra);
+        spec.epilogue = Epilogue{};  // might magnify the errors
+        spec.scale = spec.mean = OptionalOperand{};
+        spec.bf16 = true;
+        extra.clear();
+        check_convolution(random, spec, extra, true, 1, onednn::has_bf16() ? 0.1 : default_tolerance);
+    }
 }
 
 }  // namespace

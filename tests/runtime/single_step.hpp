@@ -192,7 +192,9 @@ inline double reference_epilogue(const Epilogue& epilogue, const std::vector<Ope
     return x;
 }
 
-inline bool close(double expected, float actual, double tolerance = 1e-4) {
+constexpr double default_tolerance = 1e-4;
+
+inline bool close(double expected, float actual, double tolerance = default_tolerance) {
     return std::fabs(expected - static_cast<double>(actual)) <= tolerance * (1 + std::fabs(expected));
 }
 
