@@ -91,8 +91,10 @@ private:
             return;
         }
         if (types.empty()) return;
-        const DataType type = expr::type_of(loop.body, types);
-        if (type != loop.output.dtype && type != DataType::undefined && !is_constant(loop.body))
+        // As the loop computes it: where only constants decide the type, as in select(x0, 0.0, 1.0), it is the
+        // output's.
+        const DataType type = expr::typed(loop.body, types, loop.output.dtype)->dtype;
+        if (type != loop.output.dtype)
             fail(fmt::format("the body is {}, the output {}", name_of(type), name_of(loop.output.dtype)));
     }
 
@@ -112,8 +114,6 @@ private:
         for (const DataType dtype : {memory.dtype, tensor.dtype}) fits = fits && dtype == DataType::f32;
         if (!fits) fail(fmt::format("its {} does not hold one f32 a channel", name));
     }
-
-    static bool is_constant(const ExprPtr& e) { return expr::operand_count(e) == 0; }
 
     void check_operands() {
         for (std::size_t i = 0; i < step_->operands.size(); ++i) {

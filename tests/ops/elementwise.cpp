@@ -288,6 +288,16 @@ TEST_CASE("samples of every operator that has them compute the same as a plan") 
     CHECK(samples > 600);
 }
 
+TEST_CASE("numbers that alone decide the type of a body have that of the result") {
+    for (const char* type : {"f32", "f16", "bf16", "f64", "u8", "i32", "i64"}) {
+        const std::string constant = std::string(" = constant ") + type;
+        CAPTURE(constant);
+        const Graph graph = typed_graph("graph (c: bool[4]) -> (y) {\n  a" + constant + "[] {3}\n  b" + constant +
+                                        "[1] {7}\n  y = Where(c, a, b)\n}");
+        check_plan(graph, {Tensor::of<bool>({4}, {true, false, false, true})});
+    }
+}
+
 TEST_CASE("more inputs than a loop takes become several loops") {
     for (const char* op : {"Sum", "Max", "Mean"}) {
         std::string inputs;
