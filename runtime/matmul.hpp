@@ -120,7 +120,7 @@ inline std::unique_ptr<Operation> make_onednn_matmul(const Builder& builder, con
             const auto free =
                 onednn::make_matmul(builder.engine, onednn::any_layout(a_factors), onednn::any_layout(b_factors),
                                     bias_desc, onednn::any_layout(result), ops.attr());
-            if (onednn::implementation(free).find("ref") == std::string::npos) pd = free;
+            if (!onednn::is_reference(onednn::implementation(free))) pd = free;
         }
         auto operation = std::make_unique<PrimitiveOperation>(builder, dnnl::matmul(pd), pd.scratchpad_desc());
         operation->add(DNNL_ARG_SRC, a, onednn::memory_desc(spec.a), pd.src_desc());

@@ -30,9 +30,12 @@ inline bool is_gemm(const std::string& implementation) {
     return (':' + implementation).find(":gemm") != std::string::npos;
 }
 
+/// Plain loops, hundreds of times as slow as the rest.
+inline bool is_reference(const std::string& implementation) { return implementation.find("ref") != std::string::npos; }
+
 /// A fallback of oneDNN that is worth avoiding.
 inline bool is_slow(const std::string& implementation) {
-    return implementation.find("ref") != std::string::npos || is_gemm(implementation);
+    return is_reference(implementation) || is_gemm(implementation);
 }
 
 inline dnnl::memory::data_type data_type(DataType dtype) {

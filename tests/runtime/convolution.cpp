@@ -220,6 +220,24 @@ TEST_CASE("a convolution is run by what is wished for, if that can, else by the 
          {Implementation::pointwise, Implementation::depthwise, Implementation::onednn_matmul, Implementation::strips})
         CHECK(chosen(wish) == Implementation::winograd4);
 }
+TEST_CASE("a residual added after an activation does not make a convolution a reference one") {
+    ConvolutionSpec spec;
+    spec.src = layout(DataType::f32, {1, 8, 16, 16}, channels_last(4));
+    spec.dst = layout(DataType::f32, {1, 32, 16, 16}, channels_last(4));
+    spec.weights = layout(DataType::f32, {32, 8, 1, 1});
+    spec.epilogue.count = 3;
+    spec.epilogue.ops[1].kind = PostOp::Kind::sum;
+    for (const int i : {0, 2}) {
+        spec.epilogue.ops[i].kind = PostOp::Kind::eltwise;
+        spec.epilogue.ops[i].eltwise = Eltwise::relu;
+    }
+    StepSpec row;
+    row.operand_count = 4;
+    const Builder builder{dnnl::engine(dnnl::engine::kind::cpu, 0), &row, nullptr, nullptr};
+    const std::string implementation = make_onednn_convolution(builder, spec)->implementation();
+    CAPTURE(implementation);
+    CHECK_FALSE(onednn::is_reference(implementation));
+}
 
 TEST_CASE("a convolution that may multiply bf16 is oneDNN's where the processor can and many products share a source") {
     ConvolutionSpec spec;

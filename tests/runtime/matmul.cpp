@@ -110,5 +110,23 @@ TEST_CASE("a matrix product equals its definition") {
     }
 }
 
+TEST_CASE("a residual added to a scaled product does not make it a reference one") {
+    MatMulSpec spec;
+    spec.a = layout(DataType::f32, {4, 64, 32});
+    spec.b = layout(DataType::f32, {4, 32, 64});
+    spec.dst = layout(DataType::f32, {4, 64, 64});
+    spec.epilogue.count = 2;
+    spec.epilogue.ops[0].kind = PostOp::Kind::eltwise;
+    spec.epilogue.ops[0].eltwise = Eltwise::linear;
+    spec.epilogue.ops[0].alpha = 0.125F;
+    spec.epilogue.ops[1].kind = PostOp::Kind::sum;
+    StepSpec row;
+    row.operand_count = 4;
+    const Builder builder{dnnl::engine(dnnl::engine::kind::cpu, 0), &row, nullptr, nullptr};
+    const std::string implementation = make_onednn_matmul(builder, spec)->implementation();
+    CAPTURE(implementation);
+    CHECK_FALSE(onednn::is_reference(implementation));
+}
+
 }  // namespace
 }  // namespace igata::runtime::test
