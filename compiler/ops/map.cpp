@@ -3,6 +3,8 @@
 //     y = Map(x) => x0 * sigmoid(x0)
 // Also all that follows from an elementwise operator's expression.
 #include <algorithm>
+#include <set>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,10 +18,12 @@ namespace {
 
 /// The operands that e reads, in order.
 std::vector<std::size_t> operands_of(const ExprPtr& e) {
-    std::vector<std::size_t> operands;
-    for (int i = 0; i < expr::operand_count(e); ++i)
-        if (expr::uses(e, i)) operands.push_back(static_cast<std::size_t>(i));
-    return operands;
+    std::set<std::size_t> operands;
+    expr::rewrite(e, [&](const ExprPtr& part) {
+        if (part->op == ExprOp::operand) operands.insert(static_cast<std::size_t>(part->index));
+        return part;
+    });
+    return {operands.begin(), operands.end()};
 }
 
 /// e with operands[k] renamed to xk.
@@ -46,11 +50,17 @@ std::vector<DataType> operand_types(const std::vector<View>& views) {
 ExprPtr largest_part(const ExprPtr& e, std::size_t most) {
     ExprPtr best;
     std::size_t best_size = 1;
+    std::unordered_map<const Expr*, std::set<std::size_t>> operands;  // of more than `most`, only some
     expr::rewrite(e, [&](const ExprPtr& part) {
-        const std::size_t size = operands_of(part).size();
-        if (size > best_size && size <= most) {
+        std::set<std::size_t>& own = operands[part.get()];
+        if (part->op == ExprOp::operand) own.insert(static_cast<std::size_t>(part->index));
+        for (const ExprPtr& arg : part->args) {
+            const std::set<std::size_t>& more = operands.at(arg.get());
+            if (own.size() <= most) own.insert(more.begin(), more.end());
+        }
+        if (own.size() > best_size && own.size() <= most) {
             best = part;
-            best_size = size;
+            best_size = own.size();
         }
         return part;
     });

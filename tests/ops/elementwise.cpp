@@ -302,7 +302,8 @@ TEST_CASE("more inputs than a loop takes become several loops") {
     for (const char* op : {"Sum", "Max", "Mean"}) {
         std::string inputs;
         std::string names;
-        for (int i = 0; i < 30; ++i) {
+        const int count = std::string(op) == "Max" ? 600 : 30;  // with so many, all but linear work would be felt
+        for (int i = 0; i < count; ++i) {
             inputs += (i == 0 ? "x" : ", x") + std::to_string(i) + (i % 3 == 0 ? ": f32[4,1]" : ": f32[3]");
             names += (i == 0 ? "x" : ", x") + std::to_string(i);
         }
