@@ -246,6 +246,26 @@ TEST_CASE("a broken graph is refused with the name of what is broken") {
     CHECK(message(empty) == "4: the graph has no outputs");
 }
 
+TEST_CASE("a body may give one value as several results, a model may not") {
+    onnx::ModelProto model = make_model(17, 8);
+    add_value(*model.mutable_graph()->add_input(), "c", {}, onnx::TensorProto::BOOL);
+    add_value(*model.mutable_graph()->add_input(), "x", {"2"});
+    onnx::NodeProto& node = add_node(model, "If", {"c"}, {"y", "z"});
+    for (const char* name : {"then_branch", "else_branch"}) {
+        onnx::AttributeProto& branch = *node.add_attribute();
+        branch.set_name(name);
+        onnx::NodeProto& relu = *branch.mutable_g()->add_node();
+        relu.set_op_type("Relu");
+        relu.add_input("x");
+        relu.add_output("r");
+        for (int i = 0; i < 2; ++i) branch.mutable_g()->add_output()->set_name("r");
+    }
+    for (const char* name : {"y", "z"}) add_value(*model.mutable_graph()->add_output(), name, {"2"});
+    CHECK(message(model) == "accepted");
+    model.mutable_graph()->mutable_output(1)->set_name("y");
+    CHECK(message(model) == "4: output 'y': is listed twice");
+}
+
 TEST_CASE("what Igata has no types for is named") {
     onnx::ModelProto strings = relu_model();
     add_value(*strings.mutable_graph()->add_input(), "s", {"2"}, onnx::TensorProto::STRING);
