@@ -52,6 +52,27 @@ TEST_CASE("a supported model is said to be, with exit code 0") {
                   ""});
 }
 
+TEST_CASE("check refuses what compile would, and says when it cannot know") {
+    const TemporaryFolder folder;
+    onnx::ModelProto model = relu_model();
+    model.mutable_graph()->mutable_node(0)->set_op_type("Shape");
+    add_node(model, "Expand", {"x", "s"}, {"z"}, "wide");
+    auto& shape = *model.mutable_graph()->add_input();
+    add_value(shape, "s", {"2"}, onnx::TensorProto::INT64);
+    add_value(*model.mutable_graph()->add_output(), "z", {});
+    folder.write("m.onnx", model.SerializeAsString());
+    const Outcome refused = fails(3, "m.onnx: Expand 'wide' (opset 17): shape must be known at compile time");
+    CHECK(run_igata(folder, "check m.onnx") == refused);
+    CHECK(run_igata(folder, "compile m.onnx -o out") == refused);
+    shape.mutable_type()->mutable_tensor_type()->mutable_shape()->add_dim()->set_dim_param("R");
+    folder.write("m.onnx", model.SerializeAsString());
+    CHECK(run_igata(folder, "check m.onnx") ==
+          Outcome{0,
+                  "m.onnx: all 2 nodes are supported by their operators; --bind the dims that are open to check their "
+                  "shapes\n",
+                  ""});
+}
+
 TEST_CASE("external data outside the model's folder is refused") {
     const TemporaryFolder folder;
     onnx::ModelProto model = relu_model();
