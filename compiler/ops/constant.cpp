@@ -5,6 +5,7 @@
 
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/known_value.hpp"
+#include "compiler/ops/lowering.hpp"
 #include "compiler/ops/onnx_type.hpp"
 
 namespace igata {
@@ -45,23 +46,34 @@ OpDef constant_op() {
     return op;
 }
 
-Tensor filled(const Tensor& value, const Dims& dims) {
-    if (value.count() != 1)
-        throw std::invalid_argument(fmt::format("value must be one element, not {}", to_string(value.type())));
-    Tensor result(value.dtype(), dims);
-    visit_any_dtype(value.dtype(),
-                    [&]<class T>() { std::ranges::fill(result.mutable_values<T>(), value.values<T>()[0]); });
+/// The element that ConstantOfShape repeats.
+Tensor fill_of(const Node& node) {
+    const Tensor* value = tensor_attribute(node.attrs, "value");
+    if (value == nullptr) return Tensor::scalar(0.0F);
+    if (value->count() != 1)
+        throw std::invalid_argument(fmt::format("value must be one element, not {}", to_string(value->type())));
+    return value->reshaped({});
+}
+
+Tensor filled(const Tensor& fill, const Dims& dims) {
+    Tensor result(fill.dtype(), dims);
+    visit_any_dtype(fill.dtype(),
+                    [&]<class T>() { std::ranges::fill(result.mutable_values<T>(), fill.values<T>()[0]); });
     return result;
 }
 
+/// A result that is worth having as a constant is folded like any; a larger one is a view of its one element.
 OpDef constant_of_shape_op() {
-    OpDef op = known_value("ConstantOfShape", [](const auto& c) {
-        const Tensor* value = tensor_attribute(c.node().attrs, "value");
-        return filled(value != nullptr ? *value : Tensor::scalar(0.0F), integers(c, 0, "shape").value());
-    });
+    OpDef op;
+    op.name = "ConstantOfShape";
     op.since = 9;
     op.newest = 21;
     op.attrs = {{"value", AttrKind::tensor}};
+    op.infer = [](InferContext& c) { c.set_output(0, {fill_of(c.node()).dtype(), integers(c, 0, "shape").value()}); };
+    op.eval = [](EvalContext& c) { c.set_output(0, filled(fill_of(c.node()), integers(c, 0, "shape").value())); };
+    op.lower = [](LowerContext& c) {
+        c.set_output(0, expanded(c.constant(fill_of(c.node())), integers(c, 0, "shape").value()));
+    };
     return op;
 }
 

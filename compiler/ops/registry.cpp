@@ -95,8 +95,8 @@ void check_size(const InferContext& context, const ValueType& type) {
     constexpr std::int64_t most_elements = std::int64_t{1} << 42;
     std::int64_t count = 1;
     for (const std::int64_t dim : type.dims) {
-        if (dim < 0 || dim > most_elements / count)
-            context.fail(fmt::format("its result {} is too large", to_string(type)));
+        if (dim < 0) context.fail(fmt::format("its result {} has a negative dim", to_string(type)));
+        if (dim > most_elements / count) context.fail(fmt::format("its result {} is too large", to_string(type)));
         count *= std::max<std::int64_t>(dim, 1);
     }
 }

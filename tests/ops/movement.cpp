@@ -83,6 +83,8 @@ TEST_CASE("ConstantOfShape, Range and EyeLike") {
     CHECK(run_single({"ConstantOfShape", {ints({3})}, {{"value", Attr(seven)}}}) ==
           Tensor::of<std::int32_t>({3}, {7, 7, 7}));
     CHECK(run_single({"ConstantOfShape", {ints({})}}) == Tensor::scalar(0.0F));
+    CHECK_THROWS_WITH_AS(run_op({"ConstantOfShape", {ints({2, -1})}}),
+                         "ConstantOfShape 'node': its result f32[2,-1] has a negative dim", BadInput);
     const auto range = [](auto a, auto b, auto c) {
         return run_single({"Range", {Tensor::scalar(a), Tensor::scalar(b), Tensor::scalar(c)}});
     };
@@ -94,6 +96,18 @@ TEST_CASE("ConstantOfShape, Range and EyeLike") {
           Tensor::of<std::int32_t>({2, 3}, {0, 1, 0, 0, 0, 1}));
     CHECK(run_single({"EyeLike", {Tensor(DataType::i32, {2, 2})}, {{"k", attr(-1)}, {"dtype", attr(1)}}}) ==
           floats({2, 2}, {0, 0, 1, 0}));
+}
+
+TEST_CASE("a ConstantOfShape of many elements holds one of them") {
+    const std::string text = R"(graph (x: f32[1]) -> (y) {
+      shape = constant i64[2] {4096,2048}
+      filled = ConstantOfShape(shape)
+      y = Add(filled, x)
+    })";
+    Remarks remarks;
+    const Plan plan = run_pipeline(parse_graph(text), {}, remarks).plan;
+    CHECK(plan.weight_bytes < 1024);
+    CHECK(PlanEngine(plan).run({floats({1}, {3})})[0].values<float>().back() == 3);
 }
 
 TEST_CASE("Transpose reverses the axes unless told otherwise") {
