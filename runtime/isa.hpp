@@ -41,27 +41,24 @@ struct VectorOf {
     using Unaligned [[gnu::vector_size(lanes * sizeof(float)), gnu::aligned(alignof(float)), gnu::may_alias]] = float;
 };
 
+/// How kernels and loops are compiled, whatever the build type: so that they vectorise. Threaded jumps cut loops apart;
+/// partial redundancy elimination makes branches of clamps, and loops over bytes stay scalar.
+#define IGATA_VECTORISED gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps", "no-tree-pre")
+
 /// Compiles `Body::run<lanes>(arguments...)`, which must be always inline, for each level. `get` picks one.
 template <class Body, class... Arguments>
 struct Versions {
     using Function = void (*)(Arguments...);
 
 #if defined(__x86_64__)
-    [[gnu::target("arch=x86-64-v4,prefer-vector-width=512"),
-      gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps", "no-tree-pre")]] static void
-    v4(Arguments... arguments) {
+    [[gnu::target("arch=x86-64-v4,prefer-vector-width=512"), IGATA_VECTORISED]] static void v4(Arguments... arguments) {
         Body::template run<16>(arguments...);
     }
-    [[gnu::target("arch=x86-64-v3"),
-      gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps", "no-tree-pre")]] static void
-    v3(Arguments... arguments) {
+    [[gnu::target("arch=x86-64-v3"), IGATA_VECTORISED]] static void v3(Arguments... arguments) {
         Body::template run<8>(arguments...);
     }
 #endif
-    [[gnu::optimize("O3", "no-trapping-math", "no-math-errno", "no-thread-jumps", "no-tree-pre")]] static void baseline(
-        Arguments... arguments) {
-        Body::template run<4>(arguments...);
-    }
+    [[IGATA_VECTORISED]] static void baseline(Arguments... arguments) { Body::template run<4>(arguments...); }
 
     static Function get(Isa isa = detect_isa()) {
 #if defined(__x86_64__)
@@ -72,5 +69,7 @@ struct Versions {
         return baseline;
     }
 };
+
+#undef IGATA_VECTORISED
 
 }  // namespace igata::runtime
