@@ -38,11 +38,11 @@ inline MemorySpec grouped_weights(const ConvolutionSpec& spec) {
 }
 
 /// Activations as they lie, unless only a slow implementation takes them so, or that is wished for: then in the
-/// primitive's own layout. What is multiplied is of type `factors`.
+/// primitive's own layout. What is multiplied may be rounded (spec.bf16).
 inline dnnl::convolution_forward::primitive_desc choose_convolution(const dnnl::engine& engine,
                                                                     const ConvolutionSpec& spec, const MemorySpec& dst,
-                                                                    DataType factors,
                                                                     const dnnl::primitive_attr& attr) {
+    const DataType factors = onednn::type_of_factors(spec.bf16);
     const MemorySpec weights = onednn::with_type(grouped_weights(spec), factors);
     const MemorySpec src = onednn::with_type(spec.src, factors);
     onednn::ConvolutionDescs descs;
@@ -78,8 +78,7 @@ inline bool reads_only_padding(const ConvolutionSpec& spec) {
 inline std::unique_ptr<Operation> make_onednn_convolution(const Builder& builder, const ConvolutionSpec& spec) {
     enum Operand : int { src, weights, bias, dst };
     const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
-        const DataType factors = onednn::type_of_factors(spec.bf16);
-        const auto pd = choose_convolution(builder.engine, spec, result, factors, ops.attr());
+        const auto pd = choose_convolution(builder.engine, spec, result, ops.attr());
         // oneDNN 2.6 gives every group the first one's part of a binary operand.
         if (spec.groups > 1 && ops.has_operands() && onednn::is_gemm(onednn::implementation(pd)))
             throw dnnl::error(dnnl_unimplemented, "binary post-ops of groups");
@@ -157,9 +156,10 @@ inline constexpr Implementation convolution_kernels[] = {
 inline ConvolutionChoice choose_kernel(const Builder& builder, const ConvolutionSpec& spec, Isa isa = detect_isa(),
                                        bool bf16 = onednn::has_bf16()) {
     ConvolutionChoice choice = choice_of(spec.implementation, spec);
-    if (!fits(builder, choice) && spec.bf16 && bf16 && pays_in_bf16(spec)) {
+    const bool granted = fits(builder, choice);
+    if (!granted && spec.bf16 && bf16 && pays_in_bf16(spec)) {
         choice = choice_of(Implementation::onednn_convolution, spec);
-    } else if (!fits(builder, choice)) {
+    } else if (!granted) {
         for (const Implementation kernel : convolution_kernels) {
             choice = choice_of(kernel, spec);
             if (fits(builder, choice) && pays(choice, isa)) break;

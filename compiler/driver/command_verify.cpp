@@ -10,8 +10,7 @@ namespace igata {
 ExitCode command_verify(const VerifyFlags& flags) {
     Remarks remarks;
     const Graph graph = load_model(flags.model, remarks);
-    const auto folders = find_data_sets(flags.data);
-    if (folders.empty()) throw BadInput(fmt::format("{}: holds no test_data_set_*", flags.data.string()));
+    const auto folders = require_data_sets(flags.data);
     std::vector<std::vector<ValueType>> inputs;
     for (const auto& folder : folders) {
         const std::vector<ValueType> types = types_of(read_data_set(folder, graph).inputs);

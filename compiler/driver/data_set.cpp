@@ -98,6 +98,12 @@ std::vector<fs::path> find_data_sets(const fs::path& folder) {
     return sets;
 }
 
+std::vector<fs::path> require_data_sets(const fs::path& folder) {
+    std::vector<fs::path> folders = find_data_sets(folder);
+    if (folders.empty()) throw BadInput(fmt::format("{}: holds no test_data_set_*", folder.string()));
+    return folders;
+}
+
 DataSet read_data_set(const fs::path& folder, const Graph& graph) {
     std::vector<std::string> inputs;
     std::vector<std::string> outputs;

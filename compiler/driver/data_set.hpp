@@ -19,6 +19,8 @@ struct DataSet {
 
 /// The folders test_data_set_* in `folder`, by number.
 std::vector<std::filesystem::path> find_data_sets(const std::filesystem::path& folder);
+/// Likewise; throws BadInput if there are none.
+std::vector<std::filesystem::path> require_data_sets(const std::filesystem::path& folder);
 
 /// input_*.pb and output_*.pb, each assigned by its tensor's name if the graph knows it, else by its number. Throws
 /// BadInput if an input is missing.

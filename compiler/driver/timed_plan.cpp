@@ -1,7 +1,5 @@
 #include "compiler/driver/timed_plan.hpp"
 
-#include <fmt/format.h>
-
 #include "compiler/driver/data_set.hpp"
 
 namespace igata {
@@ -29,9 +27,7 @@ TimedPlan timed_plan(const std::filesystem::path& model, const std::filesystem::
     Graph graph = load_model(model, remarks);
     if (!data.empty()) {
         if (!bindings.empty()) throw Error(ExitCode::usage, "--data already gives the dims: leave out --bind");
-        const auto folders = find_data_sets(data);
-        if (folders.empty()) throw BadInput(fmt::format("{}: holds no test_data_set_*", data.string()));
-        timed.inputs = read_data_set(folders.front(), graph).inputs;
+        timed.inputs = read_data_set(require_data_sets(data).front(), graph).inputs;
         bindings = bindings_of(graph, timed.inputs);
     }
     timed.plan = run_pipeline(model, std::move(graph), flags, bindings, remarks).plan;

@@ -143,9 +143,9 @@ private:
         output.name = proto.name();
         const std::string what = fmt::format("output '{}'", proto.name());
         output.value = find(proto.name(), "the graph's output");
-        for (const Graph::Output& other :
-             graph_.outputs)  // only who calls the model tells outputs apart by their names
-            if (outer_ == nullptr && other.name == output.name) fail(what + ": is listed twice");
+        const bool is_model = outer_ == nullptr;  // its caller tells outputs apart by their names
+        for (const Graph::Output& other : graph_.outputs)
+            if (is_model && other.name == output.name) fail(what + ": is listed twice");
         if (proto.type().value_case() != onnx::TypeProto::VALUE_NOT_SET)
             output.dims = import_dims(tensor_type(proto, what), what);
         graph_.outputs.push_back(std::move(output));

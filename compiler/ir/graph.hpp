@@ -76,6 +76,16 @@ struct Node {
     ValueId output(std::size_t i) const { return i < outputs.size() ? outputs[i] : no_value; }
 };
 
+/// `y = Map(inputs) => body`; `name` is that of the model's node it comes from. The output is still to be given.
+inline Node make_map(std::string name, ExprPtr body, std::vector<ValueId> inputs) {
+    Node map;
+    map.op = "Map";
+    map.name = std::move(name);
+    map.inputs = std::move(inputs);
+    map.epilogue = std::move(body);
+    return map;
+}
+
 /// Of a value that has room for more than there may be: how much of an axis is meant is known only at run time.
 struct TrueSize {
     int axis = 0;

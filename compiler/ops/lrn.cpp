@@ -45,9 +45,8 @@ void lower_to_loops(LowerContext& ctx, std::int64_t size, float alpha, float bet
     const View x = ctx.input(0);
     const View y = ctx.output(0);
     const std::size_t rank = x.dims.size();
-    const DataType wide = wide_type(x.dtype);
-    const View squares = ctx.temporary(wide, x.dims);
-    add_wide_map(ctx, expr::parse("x0 * x0"), {x}, squares, wide);
+    const View squares = ctx.temporary(x.dtype, x.dims);
+    ctx.add_map(expr::parse("x0 * x0"), {x}, squares);
     Dims begin(rank, 0);
     Dims end(rank, 0);
     begin[1] = (size - 1) / 2;
@@ -57,17 +56,17 @@ void lower_to_loops(LowerContext& ctx, std::int64_t size, float alpha, float bet
     box.push_back(size);
     windows.dims = box;
     windows.strides.push_back(windows.strides[1]);
-    View sum = ctx.temporary(wide, x.dims);
+    View sum = ctx.temporary(x.dtype, x.dims);
     View reduced = sum;
     reduced.dims.push_back(1);
     reduced.strides.push_back(0);
-    ctx.add_reduce(Reduce::sum, expr::operand(0), {windows}, box, {static_cast<std::int64_t>(rank)}, reduced, wide,
+    ctx.add_reduce(Reduce::sum, expr::operand(0), {windows}, box, {static_cast<std::int64_t>(rank)}, reduced, x.dtype,
                    nullptr);
     const ExprPtr body = expr::substitute(expr::parse("x0 / pow(bias + scale * x1, beta)"),
                                           {{"bias", static_cast<double>(bias)},
                                            {"beta", static_cast<double>(beta)},
                                            {"scale", static_cast<double>(alpha) / static_cast<double>(size)}});
-    add_wide_map(ctx, body, {x, sum}, y, wide);
+    ctx.add_map(body, {x, sum}, y);
 }
 
 void lower_lrn(LowerContext& ctx) {

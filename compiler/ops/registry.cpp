@@ -217,12 +217,8 @@ ValueId ExpandContext::add(std::string_view op, std::vector<ValueId> inputs, Att
 }
 
 ValueId ExpandContext::map(const std::string& body, std::vector<ValueId> inputs) {
-    Node made;
-    made.op = "Map";
-    made.name = node().name;
-    made.inputs = std::move(inputs);
-    made.epilogue = expr::parse(body);
-    return graph_.insert(at_, std::move(made), name_of_result(graph_, node()));
+    return graph_.insert(at_, make_map(node().name, expr::parse(body), std::move(inputs)),
+                         name_of_result(graph_, node()));
 }
 
 void ExpandContext::finish(std::size_t i, ValueId value) {

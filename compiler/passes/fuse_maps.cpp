@@ -37,7 +37,7 @@ public:
         : graph_(graph), remarks_(remarks), budget_(std::move(budget)), uses_(graph) {}
 
     void run() {
-        for (Node& node : graph_.nodes) make_map(node);
+        for (Node& node : graph_.nodes) turn_into_map(node);
         uses_ = Uses(graph_);
         for (Node& node : graph_.nodes)
             while (node.is_map() && merge_one(node)) uses_ = Uses(graph_);
@@ -47,15 +47,12 @@ public:
 private:
     const ValueType& type(ValueId id) const { return graph_.value(id).type; }
 
-    void make_map(Node& node) {
+    void turn_into_map(Node& node) {
         const OpDef& op = op_of(node);
         if (!op.expression || node.has_epilogue() || node.outputs.size() != 1) return;
         const MapForm form = map_form(graph_, node);
-        Node map;
-        map.op = "Map";
-        map.name = node.name;
+        Node map = make_map(node.name, form.body, {});
         map.outputs = node.outputs;
-        map.epilogue = form.body;
         Dims dims;
         for (const std::size_t i : form.inputs) {
             map.inputs.push_back(node.inputs[i]);

@@ -17,12 +17,7 @@ namespace igata {
 namespace {
 
 Node cast(const Node& around, ValueId from, DataType to) {
-    Node map;
-    map.op = "Map";
-    map.name = around.name;
-    map.inputs = {from};
-    map.epilogue = expr::cast(to, expr::operand(0));
-    return map;
+    return make_map(around.name, expr::cast(to, expr::operand(0)), {from});
 }
 
 void widen_node(Graph& graph, NodeIt node) {

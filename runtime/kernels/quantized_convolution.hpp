@@ -135,7 +135,11 @@ struct QuantizedWork {
 class QuantizedConvolution final : public Operation {
 public:
     QuantizedConvolution(const Builder& builder, const KernelSpec& spec, Isa isa = detect_isa())
-        : spec_(spec), shape_(spec), isa_(isa), run_work_(Versions<Body, const QuantizedWork&>::get(isa)) {
+        : spec_(spec),
+          shape_(spec),
+          isa_(isa),
+          vnni_(has_vnni(isa)),
+          run_work_(Versions<Body, const QuantizedWork&>::get(isa)) {
         tile_ = 2 * (isa == Isa::v4 ? 16 : isa == Isa::v3 ? 8 : 4);
         const std::int64_t row_bytes = std::max<std::int64_t>(1, 4 * shape_.pairs());
         rows_ = std::clamp<std::int64_t>((std::int64_t{1} << 18) / row_bytes / 6 * 6, 6, 96);
@@ -174,7 +178,7 @@ public:
         all.result.multiplier_step = element_count(spec_.operands[5]) > 1 ? 1 : 0;
         all.result.zero = small_integer(frame.operands[6], spec_.operands[6].dtype);
         all.result.dtype = dst.dtype;
-        all.vnni = has_vnni(isa_);
+        all.vnni = vnni_;
         const std::int64_t blocks = (shape_.pixels() + rows_ - 1) / rows_;
         const std::int64_t work = rows_ * shape_.groups * shape_.channels * std::max<std::int64_t>(1, shape_.pairs());
         parallel_parts(shape_.images * blocks, 65536 / work + 1,
@@ -351,6 +355,7 @@ private:
     KernelSpec spec_;
     QuantizedShape shape_;
     Isa isa_;
+    bool vnni_;
     void (*run_work_)(const QuantizedWork&);
     std::int64_t tile_ = 0;
     std::int64_t rows_ = 0;

@@ -199,12 +199,19 @@ TEST_CASE("a convolution equals its definition whatever is to run it") {
     fuzz(Shape::pointwise, 2, 40, true);
     fuzz(Shape::three_by_three, 2, 80, true);
 }
-TEST_CASE("a convolution is run by what is wished for, if that can, else by the usual choice") {
+
+/// Of 32 channels each: the usual choice is winograd4.
+ConvolutionSpec same_size_three_by_three() {
     ConvolutionSpec spec;
     spec.src = layout(DataType::f32, {1, 32, 40, 40}, channels_last(4));
     spec.dst = spec.src;
     spec.weights = layout(DataType::f32, {32, 32, 3, 3});
     spec.pads_begin[0] = spec.pads_begin[1] = spec.pads_end[0] = spec.pads_end[1] = 1;
+    return spec;
+}
+
+TEST_CASE("a convolution is run by what is wished for, if that can, else by the usual choice") {
+    ConvolutionSpec spec = same_size_three_by_three();
     StepSpec row;
     row.operands[1].space = Space::weights;
     const Builder builder{{}, &row, nullptr, nullptr};
@@ -220,6 +227,7 @@ TEST_CASE("a convolution is run by what is wished for, if that can, else by the 
          {Implementation::pointwise, Implementation::depthwise, Implementation::onednn_matmul, Implementation::strips})
         CHECK(chosen(wish) == Implementation::winograd4);
 }
+
 TEST_CASE("a residual added after an activation does not make a convolution a reference one") {
     ConvolutionSpec spec;
     spec.src = layout(DataType::f32, {1, 8, 16, 16}, channels_last(4));
@@ -240,11 +248,7 @@ TEST_CASE("a residual added after an activation does not make a convolution a re
 }
 
 TEST_CASE("a convolution that may multiply bf16 is oneDNN's where the processor can and many products share a source") {
-    ConvolutionSpec spec;
-    spec.src = layout(DataType::f32, {1, 32, 40, 40}, channels_last(4));
-    spec.dst = spec.src;
-    spec.weights = layout(DataType::f32, {32, 32, 3, 3});
-    spec.pads_begin[0] = spec.pads_begin[1] = spec.pads_end[0] = spec.pads_end[1] = 1;
+    ConvolutionSpec spec = same_size_three_by_three();
     StepSpec row;
     row.operands[1].space = Space::weights;
     const Builder builder{{}, &row, nullptr, nullptr};
