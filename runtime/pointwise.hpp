@@ -65,7 +65,7 @@ public:
     static bool pays(const ConvolutionSpec& spec) {
         const ImageShape s = image_shape(spec, spec.dst);
         const bool passes = InsideOps::preferred_count(spec.epilogue, spec.dst) < TileEpilogue::takes(spec.epilogue);
-        return spec.scale.is_present() || passes || s.dst_h * s.dst_w == 1 ||
+        return spec.scale.is_present() || spec.streamed || passes || s.dst_h * s.dst_w == 1 ||
                s.dst_channels * s.src_channels >= 1 << 17;
     }
 
