@@ -123,6 +123,7 @@ struct DepthwiseStrip {
     }
 
     static constexpr std::int64_t most_channels = 512;  ///< of a part
+    static constexpr std::int64_t most_stride = 2;      ///< of the rows of a square kernel
 
     /// `pixels` neighbouring results of a row, one vector of channels from c. x: where the source pixels of each of the
     /// `count` rows of taps are, each of which is loaded once.
@@ -150,17 +151,18 @@ struct DepthwiseStrip {
         for (int p = 0; p < pixels; ++p) *reinterpret_cast<Unaligned*>(values + p * lanes) = results[p];
     }
 
-    /// All channels of the part, `pixels` columns from `first` of every row, less those beyond the result.
+    /// All channels of the part, `pixels` columns from `first` of every row, less those beyond the result. `stride` is
+    /// that of the columns.
     template <int lanes, int taps, int stride, int pixels>
     [[gnu::always_inline]] static void square_tiles(const ImageShape& s, const DepthwisePart& part,
                                                     std::int64_t first) {
         static constexpr float zeros[most_channels] = {};
         constexpr int span = (pixels - 1) * stride + taps;
-        const float* x[((most_rows - 1) * stride + taps) * span];
+        const float* x[((most_rows - 1) * most_stride + taps) * span];
         const std::int64_t rows = part.row_end - part.row_begin;
-        const std::int64_t top = part.row_begin * stride - s.pad_top;
+        const std::int64_t top = part.row_begin * s.stride_h - s.pad_top;
         const std::int64_t left = first * stride - s.pad_left;
-        const std::int64_t bottom = top + (rows - 1) * stride + taps;
+        const std::int64_t bottom = top + (rows - 1) * s.stride_h + taps;
         const std::int64_t begin_row = std::clamp<std::int64_t>(0, top, bottom);
         const std::int64_t end_row = std::min(bottom, s.src_h);
         const float** pointer = x + (begin_row - top) * span;
@@ -178,9 +180,9 @@ struct DepthwiseStrip {
             const std::int64_t c = std::min(begin, part.channel_end - lanes);
 #pragma GCC unroll 1
             for (std::int64_t r = 0; r < rows; ++r) {
-                const std::int64_t first_tap = std::clamp<std::int64_t>(-top - r * stride, 0, taps);
-                const std::int64_t end_tap = std::min<std::int64_t>(taps, s.src_h - top - r * stride);
-                square_tile<lanes, taps, stride, pixels>(x + (r * stride + first_tap) * span, end_tap - first_tap,
+                const std::int64_t first_tap = std::clamp<std::int64_t>(-top - r * s.stride_h, 0, taps);
+                const std::int64_t end_tap = std::min<std::int64_t>(taps, s.src_h - top - r * s.stride_h);
+                square_tile<lanes, taps, stride, pixels>(x + (r * s.stride_h + first_tap) * span, end_tap - first_tap,
                                                          part.weights + first_tap * taps * s.dst_channels + c,
                                                          part.bias + c, s.dst_channels, c - part.channel_begin,
                                                          values + r * pixels * lanes);
@@ -258,13 +260,15 @@ struct DepthwiseStrip {
         }
         const std::int64_t channels = part.channel_end - part.channel_begin;
         if (channels >= lanes) strip<lanes, 4, 4>(s, part, rows);
+        else if (lanes > 8 && channels >= 8) strip<8, 8, 1>(s, part, rows);
         else if (lanes > 4 && channels >= 4) strip<4, 1, 1>(s, part, rows);
         else strip<1, 1, 1>(s, part, rows);
     }
 
-    /// Square kernels of the usual sizes have code of their own, for vectors that a part has enough channels for.
+    /// Square kernels of the usual sizes have code of their own for each stride of the columns, for vectors that a part
+    /// has enough channels for.
     static Implementation kernel(const ImageShape& s) {
-        const bool square = s.kernel_h == s.kernel_w && s.stride_h == s.stride_w && s.dilation_h == 1 &&
+        const bool square = s.kernel_h == s.kernel_w && s.stride_h <= most_stride && s.dilation_h == 1 &&
                             s.dilation_w == 1 && s.dst_channels >= 16;
         if (square && s.kernel_w == 3 && s.stride_w == 1) return Implementation::depthwise_3x3;
         if (square && s.kernel_w == 3 && s.stride_w == 2) return Implementation::depthwise_3x3_stride2;
