@@ -34,10 +34,7 @@ public:
         pack(spec, reinterpret_cast<const float*>(builder.constant(1)),
              reinterpret_cast<const float*>(builder.constant(2)));
         for (AlignedMemory* memory : {&weights_, &bias_}) builder.share(*memory);
-        for (int i = 0; i < eltwise; ++i) {
-            const PostOp& op = spec.epilogue.ops[i];
-            activations_.push_back({eltwise_function(op.eltwise, isa), op.alpha, op.beta});
-        }
+        for (int i = 0; i < eltwise; ++i) activations_.append(spec.epilogue.ops[i], isa);
     }
 
     /// Channels last, one filter a channel, constant weights.
@@ -114,9 +111,8 @@ private:
                          : nullptr;
         strip_(shape_,
                {src, reinterpret_cast<const float*>(weights_.get()), reinterpret_cast<const float*>(bias_.get()),
-                reinterpret_cast<float*>(operands[3]) + image * shape_.dst_image, sums, activations_.data(),
-                activations_.size(), first_row(strip), first_row(strip + 1), first_channel(chunk),
-                first_channel(chunk + 1)});
+                reinterpret_cast<float*>(operands[3]) + image * shape_.dst_image, sums, activations_, first_row(strip),
+                first_row(strip + 1), first_channel(chunk), first_channel(chunk + 1)});
     }
 
     /// Whole vectors of the widest instruction set, but for the last chunk.
@@ -159,7 +155,7 @@ private:
     AlignedMemory weights_, bias_;
     Isa isa_;
     decltype(Versions<DepthwiseStrip, const ImageShape&, const DepthwisePart&>::get()) strip_;
-    std::vector<DepthwiseActivation> activations_;
+    Activations activations_;
 };
 
 }  // namespace igata::runtime

@@ -13,18 +13,12 @@
 
 namespace igata::runtime {
 
-struct DepthwiseActivation {
-    EltwiseFunction function;
-    float alpha, beta;
-};
-
 /// Rows [row_begin, row_end) and channels [channel_begin, channel_end) of one image. The sums of the results after
 /// activation are stored to `sums`, unless it is null.
 struct DepthwisePart {
     const float *src, *weights, *bias;  ///< weights are packed as [kernel_h][kernel_w][channels]
     float *dst, *sums;
-    const DepthwiseActivation* activations;
-    std::size_t activation_count;
+    const Activations& activations;
     std::int64_t row_begin, row_end, channel_begin, channel_end;
 };
 
@@ -82,10 +76,7 @@ struct DepthwiseStrip {
         using Unaligned = typename VectorOf<lanes>::Unaligned;
         constexpr int size = pixels * vectors * lanes;
         const std::int64_t row_count = part.row_end - part.row_begin;
-        for (std::size_t i = 0; i < part.activation_count; ++i) {
-            const DepthwiseActivation& activation = part.activations[i];
-            activation.function(values, row_count * size, activation.alpha, activation.beta);
-        }
+        part.activations.apply(values, row_count * size);
         V sums[vectors] = {};
 #pragma GCC unroll 1
         for (std::int64_t r = 0; r < row_count; ++r) {
@@ -151,43 +142,59 @@ struct DepthwiseStrip {
         for (int p = 0; p < pixels; ++p) *reinterpret_cast<Unaligned*>(values + p * lanes) = results[p];
     }
 
-    /// All channels of the part, `pixels` columns from `first` of every row, less those beyond the result. `stride` is
-    /// that of the columns.
-    template <int lanes, int taps, int stride, int pixels>
-    [[gnu::always_inline]] static void square_tiles(const ImageShape& s, const DepthwisePart& part,
-                                                    std::int64_t first) {
+    /// Where the `span` pixels from column `left` of rows [top, bottom) are, beyond the sides of the image in zeros.
+    template <int span>
+    [[gnu::always_inline]] static void find_pixels(const ImageShape& s, const DepthwisePart& part, std::int64_t top,
+                                                   std::int64_t bottom, std::int64_t left, const float** x) {
         static constexpr float zeros[most_channels] = {};
-        constexpr int span = (pixels - 1) * stride + taps;
-        const float* x[((most_rows - 1) * most_stride + taps) * span];
-        const std::int64_t rows = part.row_end - part.row_begin;
-        const std::int64_t top = part.row_begin * s.stride_h - s.pad_top;
-        const std::int64_t left = first * stride - s.pad_left;
-        const std::int64_t bottom = top + (rows - 1) * s.stride_h + taps;
         const std::int64_t begin_row = std::clamp<std::int64_t>(0, top, bottom);
         const std::int64_t end_row = std::min(bottom, s.src_h);
-        const float** pointer = x + (begin_row - top) * span;
+        x += (begin_row - top) * span;
 #pragma GCC unroll 1
         for (std::int64_t y = begin_row; y < end_row; ++y) {
             const float* line = part.src + y * s.src_row + part.channel_begin;
 #pragma GCC unroll 1
             for (std::int64_t q = left; q < left + span; ++q)
-                *pointer++ = q < 0 || q >= s.src_w ? zeros : line + q * s.src_pixel;
+                *x++ = q < 0 || q >= s.src_w ? zeros : line + q * s.src_pixel;
         }
-        const std::int64_t count = std::min<std::int64_t>(pixels, s.dst_w - first);
-        alignas(64) float values[most_rows * pixels * lanes];
+    }
+
+    /// All channels of the part, columns [first, end) of every row, `pixels` at a time, less those beyond the result.
+    /// `stride` is that of the columns.
+    template <int lanes, int taps, int stride, int pixels>
+    [[gnu::always_inline]] static void square_tiles(const ImageShape& s, const DepthwisePart& part, std::int64_t first,
+                                                    std::int64_t end) {
+        constexpr int span = (pixels - 1) * stride + taps;
+        const float* x[((most_rows - 1) * most_stride + taps) * span];
+        std::int64_t inside = -1;  // if not negative, the column that x was found for, within the image
+        const std::int64_t rows = part.row_end - part.row_begin;
+        const std::int64_t top = part.row_begin * s.stride_h - s.pad_top;
 #pragma GCC unroll 1
-        for (std::int64_t begin = part.channel_begin; begin < part.channel_end; begin += lanes) {
-            const std::int64_t c = std::min(begin, part.channel_end - lanes);
-#pragma GCC unroll 1
-            for (std::int64_t r = 0; r < rows; ++r) {
-                const std::int64_t first_tap = std::clamp<std::int64_t>(-top - r * s.stride_h, 0, taps);
-                const std::int64_t end_tap = std::min<std::int64_t>(taps, s.src_h - top - r * s.stride_h);
-                square_tile<lanes, taps, stride, pixels>(x + (r * s.stride_h + first_tap) * span, end_tap - first_tap,
-                                                         part.weights + first_tap * taps * s.dst_channels + c,
-                                                         part.bias + c, s.dst_channels, c - part.channel_begin,
-                                                         values + r * pixels * lanes);
+        for (; first < end; first += pixels) {
+            const std::int64_t left = first * stride - s.pad_left;
+            std::int64_t further = 0;
+            if (inside >= 0 && left + span <= s.src_w) {
+                further = (left - inside) * s.src_pixel;
+            } else {
+                find_pixels<span>(s, part, top, top + (rows - 1) * s.stride_h + taps, left, x);
+                inside = left;
             }
-            finish<lanes, pixels, 1>(s, part, values, first, count, c, begin - c);
+            const std::int64_t count = std::min<std::int64_t>(pixels, s.dst_w - first);
+            alignas(64) float values[most_rows * pixels * lanes];
+#pragma GCC unroll 1
+            for (std::int64_t begin = part.channel_begin; begin < part.channel_end; begin += lanes) {
+                const std::int64_t c = std::min(begin, part.channel_end - lanes);
+#pragma GCC unroll 1
+                for (std::int64_t r = 0; r < rows; ++r) {
+                    const std::int64_t first_tap = std::clamp<std::int64_t>(-top - r * s.stride_h, 0, taps);
+                    const std::int64_t end_tap = std::min<std::int64_t>(taps, s.src_h - top - r * s.stride_h);
+                    square_tile<lanes, taps, stride, pixels>(
+                        x + (r * s.stride_h + first_tap) * span, end_tap - first_tap,
+                        part.weights + first_tap * taps * s.dst_channels + c, part.bias + c, s.dst_channels,
+                        c - part.channel_begin + further, values + r * pixels * lanes);
+                }
+                finish<lanes, pixels, 1>(s, part, values, first, count, c, begin - c);
+            }
         }
     }
 
@@ -196,10 +203,9 @@ struct DepthwiseStrip {
     template <int lanes, int taps, int stride>
     [[gnu::always_inline]] static void square_strip(const ImageShape& s, const DepthwisePart& part) {
         const std::int64_t tiles = (s.dst_w + 7) / 8;
-        const std::int64_t wide = std::max<std::int64_t>(0, s.dst_w - 7 * tiles);
-        std::int64_t x = 0;
-        for (; x < 8 * wide; x += 8) square_tiles<lanes, taps, stride, 8>(s, part, x);
-        for (; x < s.dst_w; x += 7) square_tiles<lanes, taps, stride, 7>(s, part, x);
+        const std::int64_t wide = 8 * std::max<std::int64_t>(0, s.dst_w - 7 * tiles);
+        square_tiles<lanes, taps, stride, 8>(s, part, 0, wide);
+        square_tiles<lanes, taps, stride, 7>(s, part, wide, s.dst_w);
     }
 
     template <int lanes, int pixels, int vectors>

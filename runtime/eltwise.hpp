@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <stdexcept>
+#include <vector>
 
 #include "runtime/isa.hpp"
 #include "runtime/needs.hpp"
@@ -317,5 +318,68 @@ inline EltwiseFunction eltwise_function(Eltwise kind, Isa isa = detect_isa()) {
     }
     throw std::logic_error("an activation that the program was not made for");
 }
+
+/// alpha * f(x) + beta in one pass, for an f that is cheaper than a pass.
+template <Eltwise kind>
+struct ScaledEltwiseBody {
+    template <int>
+    [[gnu::always_inline]] static void run(float* x, std::int64_t count, const PostOp& first, const PostOp& linear) {
+        for (std::int64_t i = 0; i < count; ++i)
+            x[i] = linear.alpha * scalar::eltwise<kind>(x[i], first.alpha, first.beta) + linear.beta;
+    }
+};
+
+using ScaledEltwiseFunction = void (*)(float* x, std::int64_t count, const PostOp& first, const PostOp& linear);
+
+/// Null if a pass for each is as good.
+inline ScaledEltwiseFunction scaled_eltwise_function(Eltwise kind, Isa isa) {
+    switch (kind) {
+#define IGATA_CASE(name)                                                                           \
+    case Eltwise::name:                                                                            \
+        if constexpr (needs.has(Eltwise::name) && needs.has(Eltwise::linear))                      \
+            return Versions<ScaledEltwiseBody<Eltwise::name>, float*, std::int64_t, const PostOp&, \
+                            const PostOp&>::get(isa);                                              \
+        break
+        IGATA_CASE(relu);
+        IGATA_CASE(clip);
+        IGATA_CASE(hardsigmoid);
+        IGATA_CASE(hardswish);
+#undef IGATA_CASE
+        default: break;
+    }
+    return nullptr;
+}
+
+/// Eltwise post-ops of an epilogue, one after the other, in as few passes as there can be.
+class Activations {
+public:
+    bool empty() const { return passes_.empty(); }
+
+    void append(const PostOp& op, Isa isa) {
+        if (op.eltwise == Eltwise::linear && !passes_.empty() && passes_.back().scaled == nullptr) {
+            Pass& before = passes_.back();
+            before.scaled = scaled_eltwise_function(before.op.eltwise, isa);
+            before.linear = op;
+            if (before.scaled != nullptr) return;
+        }
+        passes_.push_back({op, {}, eltwise_function(op.eltwise, isa), nullptr});
+    }
+
+    /// In place over `count` contiguous elements.
+    void apply(float* x, std::int64_t count) const {
+        for (const Pass& pass : passes_) {
+            if (pass.scaled != nullptr) pass.scaled(x, count, pass.op, pass.linear);
+            else pass.function(x, count, pass.op.alpha, pass.op.beta);
+        }
+    }
+
+private:
+    struct Pass {
+        PostOp op, linear;  ///< linear: if `scaled` is not null
+        EltwiseFunction function;
+        ScaledEltwiseFunction scaled;
+    };
+    std::vector<Pass> passes_;
+};
 
 }  // namespace igata::runtime

@@ -65,8 +65,9 @@ public:
     static bool pays(const ConvolutionSpec& spec) {
         const ImageShape s = image_shape(spec, spec.dst);
         const bool passes = InsideOps::preferred_count(spec.epilogue, spec.dst) < TileEpilogue::takes(spec.epilogue);
-        return spec.scale.is_present() || spec.streamed || passes || s.dst_h * s.dst_w == 1 ||
-               s.dst_channels * s.src_channels >= 1 << 17;
+        const std::int64_t weights = s.dst_channels * s.src_channels;
+        const bool little = s.dst_h * s.dst_w == 1 || (s.dst_channels >= 16 && s.dst_h * s.dst_w * weights <= 1 << 20);
+        return spec.scale.is_present() || spec.streamed || passes || little || weights >= 1 << 17;
     }
 
     std::string implementation() const override { return std::string("igata:pointwise:") + name_of(isa_); }

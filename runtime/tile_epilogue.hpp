@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "runtime/eltwise.hpp"
 #include "runtime/epilogue.hpp"
@@ -35,17 +34,9 @@ public:
     const TileStore& store() const { return store_; }
     bool activates() const { return !activations_.empty(); }
 
-    void activate(float* data, std::int64_t count) const {
-        for (const Activation& activation : activations_)
-            activation.function(data, count, activation.alpha, activation.beta);
-    }
+    void activate(float* data, std::int64_t count) const { activations_.apply(data, count); }
 
 private:
-    struct Activation {
-        EltwiseFunction function;
-        float alpha, beta;
-    };
-
     void take(const PostOp& op, Isa isa) {
         const bool clamps = (op.eltwise == Eltwise::relu && op.alpha == 0.0F) || op.eltwise == Eltwise::clip;
         if (op.kind == PostOp::Kind::sum) {
@@ -55,12 +46,12 @@ private:
             store_.low = op.eltwise == Eltwise::clip ? op.alpha : 0.0F;
             store_.high = op.eltwise == Eltwise::clip ? op.beta : __builtin_inff();
         } else {
-            activations_.push_back({eltwise_function(op.eltwise, isa), op.alpha, op.beta});
+            activations_.append(op, isa);
         }
     }
 
     TileStore store_;
-    std::vector<Activation> activations_;
+    Activations activations_;
 };
 
 /// A `Convolution` of our own that applies the first `inside` post-ops, and passes for the others. Only if

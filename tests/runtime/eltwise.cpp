@@ -59,6 +59,39 @@ TEST_CASE("every eltwise algorithm is accurate at every instruction set") {
     }
 }
 
+TEST_CASE("activations give what a pass for each gives, a scale after them or not") {
+    for (int k = 0; k < kinds; ++k) {
+        const auto kind = static_cast<Eltwise>(k);
+        PostOp first, linear;
+        first.eltwise = kind;
+        first.alpha = kind == Eltwise::clip ? -3.0F : 0.5F;
+        first.beta = 0.5F;
+        linear.eltwise = Eltwise::linear;
+        linear.alpha = -2.0F;
+        linear.beta = 0.25F;
+        for (const Isa isa : {Isa::baseline, Isa::v3, Isa::v4}) {
+            if (isa > detect_isa()) continue;
+            const std::vector<float> x = sweep(kind);
+            const auto count = static_cast<std::int64_t>(x.size());
+            Activations activations;
+            CHECK(activations.empty());
+            for (const PostOp& op : {linear, first, linear, linear}) activations.append(op, isa);
+            std::vector<float> got = x;
+            activations.apply(got.data(), count);
+            std::vector<float> expected = x;
+            for (const PostOp& op : {linear, first, linear, linear})
+                eltwise_function(op.eltwise, isa)(expected.data(), count, op.alpha, op.beta);
+            int wrong = 0;
+            for (std::size_t i = 0; i < x.size(); ++i)
+                if (!(got[i] == doctest::Approx(expected[i])) && !(std::isnan(got[i]) && std::isnan(expected[i])) &&
+                    got[i] != expected[i])
+                    ++wrong;
+            INFO("algorithm " << k << ", instruction set " << static_cast<int>(isa));
+            CHECK(wrong == 0);
+        }
+    }
+}
+
 TEST_CASE("eltwise passes handle every count") {
     for (std::int64_t count = 0; count < 70; ++count) {
         std::vector<float> y(static_cast<std::size_t>(count) + 1, 1.0F);
