@@ -98,6 +98,15 @@ std::vector<int> memory_order(const View& view) {
     return order;
 }
 
+bool is_same_memory(const View& a, const View& b) {
+    if (a.buffer != b.buffer || a.offset != b.offset || a.advance != b.advance || a.dtype != b.dtype ||
+        a.dims != b.dims)
+        return false;
+    for (std::size_t i = 0; i < a.dims.size(); ++i)
+        if (a.dims[i] > 1 && a.strides[i] != b.strides[i]) return false;
+    return true;
+}
+
 void copy_elements(const Tensor& from, const View& source, Tensor& to, const View& target) {
     if (source.dims != target.dims || from.dtype() != to.dtype())
         throw std::logic_error("copy between different types");

@@ -29,6 +29,8 @@ View without_axis(View view, std::size_t axis);
 View split_axis(View view, std::size_t axis, std::int64_t outer);
 /// The axes from the largest stride to the smallest.
 std::vector<int> memory_order(const View& view);
+/// Whether both show the same elements under the same dims: strides of axes of one element do not count.
+bool is_same_memory(const View& a, const View& b);
 
 /// Calls f(offset in a, offset in b) for every element of two views of equal dims.
 template <class F>

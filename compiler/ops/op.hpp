@@ -115,7 +115,8 @@ public:
     /// How an input (own or epilogue operand, by index in node().inputs) is laid out. A constant is a row-major view in
     /// the weights.
     virtual View input(std::size_t i) = 0;
-    /// A fresh dense buffer for an output, in the order that assign_layouts chose for the value.
+    /// Where an output is to be stored: a fresh dense buffer, in the order that assign_layouts chose for the value, or its
+    /// place in a larger value (then dense, too, unless the operator `stores_anywhere`).
     virtual View output(std::size_t i) = 0;
     /// Likewise, in an order of the operator's own choice.
     virtual View output_in_order(std::size_t i, const std::vector<int>& order) = 0;
@@ -255,6 +256,10 @@ struct OpDef {
     bool is_reshape = false;
     /// `lower` applies the node's epilogue (add_with_epilogue): fuse_epilogues may give it one.
     bool takes_epilogue = false;
+    /// The result is the inputs one after the other along this axis: what makes an input may store it there.
+    std::function<std::size_t(const Node&, std::size_t rank)> joined_axis;
+    /// `lower` stores to a view of output(0) with any strides, as an expression does.
+    bool stores_anywhere = false;
     /// Running it twice may give two results (random numbers): never folded, never merged with its like.
     bool is_random = false;
     /// Its inputs may be of the small types (float8, int4, ...): it moves or converts elements and computes with none.

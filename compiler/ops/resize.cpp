@@ -390,6 +390,7 @@ void register_resize(Registry& registry) {
     resize.infer = infer_resize;
     resize.eval = eval_resize;
     resize.lower = lower_resize;
+    resize.stores_anywhere = true;
     resize.raise = raise_resize;
     OpDef upsample = resize;
     registry.add(std::move(resize));

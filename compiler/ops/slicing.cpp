@@ -1,7 +1,7 @@
 // Operators that take tensors apart and put them together along an axis.
 //     y = Slice(x, starts, ends, axes, steps)     a view, backwards too
 //     a, b = Split(x, split) {axis=1}             views
-//     y = Concat(a, b) {axis=1}                   one copy per input into its part of y
+//     y = Concat(a, b) {axis=1}                   one copy per input into its part of y, unless it was made there
 #include <fmt/format.h>
 
 #include "compiler/ir/view.hpp"
@@ -211,9 +211,10 @@ OpDef concat_op() {
     };
     op.lower = [](LowerContext& c) {
         for_each_piece(c, c.output(0), [&](std::size_t i, const View& piece) {
-            if (element_count(piece.dims) > 0) c.add_map(expr::operand(0), {c.input(i)}, piece);
+            if (element_count(piece.dims) > 0 && !is_same_memory(c.input(i), piece)) c.add_map(expr::operand(0), {c.input(i)}, piece);
         });
     };
+    op.joined_axis = concat_axis;
     op.carry_axis = [](const InferContext& c, std::size_t, int axis) {
         for (const ValueId id : c.node().inputs)
             if (!c.graph().value(id).true_size) return -1;

@@ -78,7 +78,9 @@ GraphLowering::GraphLowering(const Graph& graph, const Layouts& layouts, Remarks
       remarks_(remarks),
       views_(graph.value_count()),
       last_reader_(last_readers(graph)),
-      name_prefix_(shared_folder(graph)) {}
+      name_prefix_(shared_folder(graph)) {
+    find_places();
+}
 
 View GraphLowering::value_view(ValueId id) {
     View& view = views_.at(static_cast<std::size_t>(id));
@@ -103,18 +105,24 @@ View GraphLowering::fresh(DataType dtype, const Dims& dims, const std::vector<in
     return view;
 }
 
+std::vector<int> GraphLowering::layout_of(ValueId id) const {
+    const auto index = static_cast<std::size_t>(id);
+    const std::size_t rank = graph_.value(id).type.dims.size();
+    const bool chosen = index < layouts_.size() && layouts_[index].size() == rank;
+    return chosen ? layouts_[index] : row_major_order(rank);
+}
+
 View GraphLowering::output(std::size_t i) {
     const ValueId id = node_->output(i);
     if (id == no_value) throw std::logic_error(describe(*node_) + ": lowers an absent output");
-    const std::size_t rank = graph_.value(id).type.dims.size();
-    const auto index = static_cast<std::size_t>(id);
-    const bool chosen = index < layouts_.size() && layouts_[index].size() == rank;
-    return output_in_order(i, chosen ? layouts_[index] : row_major_order(rank));
+    if (const View& begun = views_.at(static_cast<std::size_t>(id)); begun.valid()) return begun;
+    const View view = place_output(i, layout_of(id), op_of(*node_).expression || op_of(*node_).stores_anywhere);
+    set_output(i, view);
+    return view;
 }
 
 View GraphLowering::output_in_order(std::size_t i, const std::vector<int>& order) {
-    const ValueType& type = graph_.value(node_->outputs.at(i)).type;
-    View view = fresh(type.dtype, type.dims, order);
+    const View view = place_output(i, order, false);
     set_output(i, view);
     return view;
 }

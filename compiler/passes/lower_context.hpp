@@ -47,6 +47,13 @@ private:
     void lower_remaining_epilogue();
     void bring_out(std::size_t output_index);
 
+    /// Finds the values that may be made within the result that they are a part of.
+    void find_places();
+    /// Where to make output i in the given order: its place within a larger value, or a buffer of its own.
+    /// `anywhere`: with any strides, else only densely.
+    View place_output(std::size_t i, const std::vector<int>& order, bool anywhere);
+    std::vector<int> layout_of(ValueId id) const;
+
     View value_view(ValueId id);
     View fresh(DataType dtype, const Dims& dims, const std::vector<int>& order);
     /// The epilogue's operands: x0 is left invalid.
@@ -60,6 +67,13 @@ private:
                             const std::vector<View>& operands, const View& dst) const;
     /// Whether the steps that mention the view's buffer, all from `begin` on, may work on the target instead.
     bool may_move(const View& view, const View& target, std::size_t begin) const;
+    /// Elements from `start` of axis `axis` of `whole`.
+    struct Place {
+        ValueId whole;
+        std::size_t axis;
+        std::int64_t start;
+        bool is_read_elsewhere;  ///< by others than the operator that makes `whole`
+    };
     void append(StepSpecVariant spec, std::vector<StepOperand> operands);
     std::string step_name();
 
@@ -73,6 +87,7 @@ private:
     BufferId first_own_ = 0;                       ///< buffers before it belong to the graphs around this one
     std::unordered_map<BufferId, View> moved_;     ///< whose contents steps store elsewhere instead (see deliver)
     std::vector<View> views_;                      ///< by ValueId
+    std::unordered_map<ValueId, Place> places_;    ///< of values within others
     std::vector<int> last_reader_;                 ///< by ValueId: position of the last node that mentions it
     std::vector<std::vector<ValueId>> values_on_;  ///< by BufferId
     std::string name_prefix_;                      ///< the folder that all node names share

@@ -157,7 +157,7 @@ void GraphLowering::add_with_epilogue(StepSpecVariant spec, std::vector<View> op
     epilogue_done_ = true;
     runtime::Epilogue* const epilogue = epilogue_of(spec);
     std::vector<View> xs = has_epilogue ? epilogue_operands() : std::vector<View>(1);
-    View result = fresh(type.dtype, type.dims, dst_order);
+    View result = place_output(output, dst_order, false);
     View dst = result;
     if (const auto* matmul = std::get_if<runtime::MatMulSpec>(&spec); matmul != nullptr && matmul->dst.rank > 0)
         dst = reshape_view(result, Dims(matmul->dst.dims, matmul->dst.dims + matmul->dst.rank));

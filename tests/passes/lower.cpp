@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "tests/passes/lowering.hpp"
 
@@ -212,4 +213,54 @@ TEST_CASE("lower: a plan is batched only where no node mixes the items") {
     CHECK_FALSE(
         batched("  t = Transpose(x) {perm=[1,0,2]}\n  u = Transpose(x) {perm=[1,2,0]}\n  m = MatMul(t, u)\n"
                 "  y = Transpose(m) {perm=[1,2,0]}\n"));
+}
+
+TEST_CASE("lower: what a Concat alone reads is made in its place, also where channels lie innermost") {
+    const Plan plan = lowered(R"(graph g (x: f32[1,2,4,4], z: f32[1,3,4,4]) -> (y) {
+  w = constant f32[1,5,1,1] {1,2,3,4,5}
+  a = Map(x) => max(x0, 0)
+  b = Map(z) => x0 + 1
+  j = Concat(a, b) {axis=1}
+  c = Conv(j, w)
+  y = GlobalMaxPool(c)
+})");
+    CHECK(
+        steps_of(plan).starts_with("loop a [16,2] x0=in0:f32(1,16) dst=b1:f32(5,1) {max(x0, 0)}\n"
+                                   "loop b [16,3] x0=in1:f32(1,16) dst=b1+8:f32(5,1) {x0 + 1}\n"
+                                   "convolution c src=b1:f32[1,5,4,4]@nhwc"));
+}
+
+TEST_CASE("lower: a primitive makes its result in the place of a Concat only where that is dense") {
+    const auto plan_with = [](int axis) {
+        return steps_of(lowered(fmt::format(R"(graph g (x: f32[1,2,4,4]) -> (y) {{
+  w = constant f32[2,2,1,1] {{1,2,3,4}}
+  a = Conv(x, w)
+  b = Conv(a, w)
+  j = Concat(a, b) {{axis={}}}
+  y = GlobalMaxPool(j)
+}})",
+                                            axis)));
+    };
+    const std::string along_rows = plan_with(2);
+    CHECK(along_rows.find("dst=b2:f32[1,2,4,4]@nhwc\n") != std::string::npos);
+    CHECK(along_rows.find("convolution b src=b2:f32[1,2,4,4]@nhwc weights=w1:f32[2,2,1,1] "
+                          "dst=b2+128:f32[1,2,4,4]@nhwc\n") != std::string::npos);
+    CHECK(along_rows.find("loop j") == std::string::npos);
+    const std::string along_channels = plan_with(1);
+    CHECK(along_channels.find("loop j") != std::string::npos);
+    CHECK(along_channels.find("loop j.2") != std::string::npos);
+}
+
+TEST_CASE("lower: a part of a Concat that somebody else reads, or that is an output, is copied") {
+    const std::string shared = steps_of(lowered(R"(graph g (x: f32[1,2,4,4], z: f32[1,3,4,4]) -> (y, b) {
+  w = constant f32[1,2,1,1] {1,2}
+  a = Map(x) => max(x0, 0)
+  b = Map(z) => x0 + 1
+  j = Concat(a, b) {axis=1}
+  c = Conv(a, w)
+  k = Concat(c, j) {axis=1}
+  y = GlobalMaxPool(k)
+})"));
+    CHECK(shared.find("loop j [") != std::string::npos);
+    CHECK(shared.find("loop j.2 [") != std::string::npos);
 }
