@@ -89,7 +89,7 @@ private:
         const Dims before = dims_;
         const ValueId entry = x_;
         const std::int64_t channels = dims_[1];
-        switch (pick(0, 9)) {
+        switch (pick(0, 11)) {
             case 0: {
                 const std::int64_t out = pick(1, 4);
                 x_ = convolution(x_, channels, out, 2 * pick(0, 1) + 1, 1, 1);
@@ -108,6 +108,8 @@ private:
             case 6: channels_last(); break;
             case 7: flattened(); break;
             case 8: x_ = add_node("MaxPool", {x_}, {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}}); break;
+            case 9: branches(); break;
+            case 10: halves(); break;
             default: x_ = activation(x_);
         }
         if (before == dims_ && entry != graph_.inputs[0].value && chance(2)) x_ = add(x_, entry);
@@ -156,6 +158,60 @@ private:
         ValueId y = add_node("Reshape", {x_, graph_.add_constant("shape", Tensor::of_dims({dims_[0], dims_[1], -1}))});
         y = activation(mul(y, weights({dims_[1], 1}, 1)));
         x_ = add_node("Reshape", {y, graph_.add_constant("shape", Tensor::of_dims(dims_))});
+    }
+
+    /// Joined along the channels or the rows; a branch may be there twice, or be read elsewhere.
+    void branches() {
+        const std::size_t axis = chance(3) ? 2 : 1;
+        std::vector<ValueId> parts;
+        std::int64_t joined = 0;
+        std::int64_t last = 0;  // channels of the last part
+        for (std::int64_t count = pick(2, 3); count > 0; --count) {
+            std::int64_t channels = dims_[1];
+            switch (pick(0, 4)) {
+                case 0: parts.push_back(x_); break;
+                case 1:
+                    if (axis == 1) channels = pick(1, 3);
+                    parts.push_back(activation(convolution(x_, dims_[1], channels, 1, 1, 1)));
+                    break;
+                case 2:
+                    parts.push_back(
+                        add_node("MaxPool", {x_}, {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}}));
+                    break;
+                case 3:
+                    if (!parts.empty()) {
+                        parts.push_back(activation(parts.back()));
+                        channels = last;
+                        break;
+                    }
+                    [[fallthrough]];
+                default: parts.push_back(mul(activation(x_), weights({channels, 1, 1}, 1)));
+            }
+            last = channels;
+            joined += axis == 1 ? channels : dims_[axis];
+        }
+        x_ = add_node("Concat", parts, {{"axis", static_cast<std::int64_t>(axis)}});
+        dims_[axis] = joined;
+        if (axis == 2 || joined > 6) {  // keep it small
+            const auto all = [&](std::int64_t end) { return graph_.add_constant("end", Tensor::of_dims({end})); };
+            dims_[axis] = std::min<std::int64_t>(joined, 6);
+            x_ = add_node("Slice", {x_, all(0), all(dims_[axis]), all(static_cast<std::int64_t>(axis))});
+        }
+    }
+
+    /// Some of the channels, the others as they are, in turned order.
+    void halves() {
+        if (dims_[1] < 2) return;
+        const std::int64_t first = pick(1, dims_[1] - 1);
+        const auto part = [&](std::int64_t begin, std::int64_t end) {
+            return add_node("Slice", {x_, graph_.add_constant("begin", Tensor::of_dims({begin})),
+                                      graph_.add_constant("end", Tensor::of_dims({end})),
+                                      graph_.add_constant("axis", Tensor::of_dims({1}))});
+        };
+        const ValueId rest = part(first, dims_[1]);
+        ValueId worked = part(0, first);
+        worked = activation(chance(2) ? convolution(worked, first, first, 3, 1, 1) : worked);
+        x_ = add_node("Concat", {rest, worked}, {{"axis", std::int64_t{1}}});
     }
 
     void output(ValueId id) {
