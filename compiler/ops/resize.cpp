@@ -274,7 +274,8 @@ std::pair<View, View> table_operands(LowerContext& c, const Resampling& table, D
     return {c.constant(places), c.constant(weights)};
 }
 
-/// Interpolates along `axes`, the outermost in memory first, two at a time.
+/// Interpolates along `axes`, the outermost in memory first, two at a time; but where elements along one of them are
+/// neighbours, along that first, so that gathering them makes as little as there can be, and the rest works on lines.
 void lower_to_kernel(LowerContext& c, const std::vector<Resampling>& tables, std::vector<std::size_t> axes,
                      const View& output) {
     const DataType dtype = output.dtype;
@@ -284,8 +285,11 @@ void lower_to_kernel(LowerContext& c, const std::vector<Resampling>& tables, std
     std::stable_sort(axes.begin(), axes.end(),
                      [&](std::size_t a, std::size_t b) { return output.strides[a] > output.strides[b]; });
     View current = converted(c, c.input(0), type, order);
+    const bool gathers =
+        axes.size() == 2 && output.strides[axes[1]] == 1 && current.dims[axes[0]] <= output.dims[axes[0]];
+    if (gathers) std::swap(axes[0], axes[1]);
     for (std::size_t next = 0; next < axes.size();) {
-        const bool pair = (axes.size() - next) % 2 == 0;
+        const bool pair = !gathers && (axes.size() - next) % 2 == 0;
         Dims dims = current.dims;
         std::vector<View> operands{current, {}, {}};
         if (pair) {

@@ -32,12 +32,30 @@ struct WeightedSums {
 struct AddWeighted {
     template <int lanes, class T>
     [[gnu::always_inline]] static inline void run(const WeightedSums<T>& sums) {
-        if (sums.count == 1) run_points(sums);
+        const bool dense = sums.count == 1 && sums.to_stride == 1 && sums.from_stride == 1;
+        if (dense && sums.taps == 2) run_dense_points<2>(sums);
+        else if (dense && sums.taps == 4) run_dense_points<4>(sums);
+        else if (sums.count == 1) run_points(sums);
         else
             for (std::int64_t o = 0; o < sums.outputs; ++o) run_line(sums, o);
     }
 
 private:
+    /// Vectorised by gathering.
+    template <int taps, class T>
+    [[gnu::always_inline]] static inline void run_dense_points(const WeightedSums<T>& s) {
+        T* __restrict to = s.to;
+        const T* __restrict from = s.from;
+        const std::int32_t* __restrict places = s.places;
+        const T* __restrict weights = s.weights;
+        for (std::int64_t o = 0; o < s.outputs; ++o, places += taps, weights += taps) {
+            T sum = weights[0] * from[places[0]];
+#pragma GCC unroll 4
+            for (int tap = 1; tap < taps; ++tap) sum += weights[tap] * from[places[tap]];
+            to[o] = sum;
+        }
+    }
+
     template <class T>
     [[gnu::always_inline]] static inline void run_points(const WeightedSums<T>& s) {
         for (std::int64_t o = 0; o < s.outputs; ++o) {
