@@ -68,12 +68,11 @@ inline MatMulSpec flattened(MatMulSpec spec) {
     return spec;
 }
 
-/// A product with few rows as a 1x1 convolution over an image of as many pixels: our kernel starts faster than
-/// oneDNN's.
+/// The product as a 1x1 convolution over an image with a pixel for each row. False if it is none.
 inline bool as_pointwise(const MatMulSpec& spec, ConvolutionSpec& convolution) {
     const bool plain = std::all_of(spec.epilogue.ops, spec.epilogue.ops + spec.epilogue.count,
                                    [](const PostOp& op) { return op.kind != PostOp::Kind::binary; });
-    if (!plain || spec.dst.rank != 2 || spec.dst.dims[0] > 4) return false;
+    if (!plain || spec.dst.rank != 2) return false;
     const auto image = [](const MemorySpec& rows) {
         MemorySpec memory;
         memory.dtype = rows.dtype;
@@ -132,10 +131,22 @@ inline std::unique_ptr<Operation> make_onednn_matmul(const Builder& builder, con
     return make_with_epilogue(spec.epilogue, dst, spec.dst, make);
 }
 
+/// Whether our kernel is measured to be the better choice: where an item of the batch has few rows, it starts faster
+/// than oneDNN's, which reads many weights faster. Up to 64 rows in all, the size of the batch does not matter, so that
+/// an item has the same bits alone and in a batch.
+inline bool pays_as_pointwise(const MatMulSpec& spec) {
+    std::int64_t rows = 1;
+    for (int i = 0; i + 1 < spec.dst.rank; ++i) rows *= spec.dst.dims[i];
+    const std::int64_t items = std::max<std::int64_t>(1, spec.dst.dims[0]);
+    const std::int64_t weights = spec.b.dims[spec.b.rank - 2] * spec.b.dims[spec.b.rank - 1];
+    return rows <= 64 && rows / items <= 4 && weights < 1 << 21;
+}
+
 /// Whether the product runs as a 1x1 convolution, which `convolution` then is.
 inline bool is_pointwise(const Builder& builder, const MatMulSpec& spec, ConvolutionSpec& convolution) {
-    return spec.implementation != Implementation::onednn_matmul && as_pointwise(flattened(spec), convolution) &&
-           PointwiseConvolution::fits(builder, convolution);
+    const bool wanted = spec.implementation == Implementation::pointwise ||
+                        (spec.implementation != Implementation::onednn_matmul && pays_as_pointwise(spec));
+    return wanted && as_pointwise(flattened(spec), convolution) && PointwiseConvolution::fits(builder, convolution);
 }
 
 /// Throws dnnl::error or std::runtime_error if there is no implementation.

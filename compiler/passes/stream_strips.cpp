@@ -23,6 +23,7 @@ using runtime::PostOp;
 
 enum Operand : std::size_t { src, weights, bias, dst };
 
+/// Of one image: which kernels run a step, and so how its sums are rounded, must not depend on the batch.
 constexpr std::int64_t worthwhile_bytes = 512 * 1024;
 
 bool is_plain(const Plan& plan, const Step& step, const ConvolutionSpec& spec) {
@@ -62,7 +63,7 @@ bool may_stream(const Plan& plan, const Step& first, const Step& second) {
     const StepOperand& between = first.operands[dst];
     const Buffer& buffer = plan.buffer(between.buffer);
     return is_pointwise(*wide) && !wide->mean.is_present() && is_depthwise(*deep) && !deep->scale.is_present() &&
-           buffer.space == runtime::Space::arena && buffer.bytes >= worthwhile_bytes &&
+           buffer.space == runtime::Space::arena && buffer.bytes / wide->dst.dims[0] >= worthwhile_bytes &&
            second.operands[src].buffer == between.buffer && second.operands[src].offset == between.offset &&
            std::equal(wide->dst.dims, wide->dst.dims + 4, deep->src.dims) &&
            std::equal(wide->dst.strides, wide->dst.strides + 4, deep->src.strides) &&

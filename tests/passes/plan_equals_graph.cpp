@@ -1,8 +1,12 @@
 // Plans compute what the operators' definitions say, fused and unfused.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <random>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "compiler/driver/plan_engine.hpp"
 #include "compiler/ir/text.hpp"
@@ -55,7 +59,58 @@ std::string random_expression(std::mt19937& random, int depth, int operands) {
     }
 }
 
+/// `name = constant f32[dims]` of random values.
+std::string random_constant(const std::string& name, const Dims& dims, std::mt19937& random) {
+    std::string values;
+    for (std::int64_t i = element_count(dims); i > 0; --i)
+        values += fmt::format("{}{}", static_cast<double>(random() % 2001) / 4000.0 - 0.25, i > 1 ? "," : "");
+    return fmt::format("  {} = constant f32[{}] {{{}}}\n", name, fmt::join(dims, ","), values);
+}
+
 }  // namespace
+
+TEST_CASE("an item has the same bits alone and in a batch, whatever kernels a plan for the batch could choose") {
+    std::mt19937 random(3);
+    std::string text = "graph g (x: f32[N,48,48,3]) -> (y, z) {\n";
+    text += random_constant("stem", {24, 3, 3, 3}, random) + random_constant("expand", {64, 24, 1, 1}, random) +
+            random_constant("depth", {64, 1, 3, 3}, random) + random_constant("gate", {64, 64, 1, 1}, random) +
+            random_constant("project", {32, 64, 1, 1}, random) + random_constant("dense", {32, 32, 3, 3}, random) +
+            random_constant("head", {32, 40}, random) + random_constant("bias", {40}, random);
+    const auto outputs = [&](std::int64_t count, const Tensor& x) {
+        Remarks remarks;
+        PipelineOptions options;
+        options.bindings = {{"N", count}};
+        Graph graph = parse_graph(text + R"(  i = Transpose(x) {perm=[0,3,1,2]}
+  a = Conv(i, stem) {pads=[1,1,1,1]}
+  b = Relu(a)
+  c = Conv(b, expand)
+  d = Relu(c)
+  e = Conv(d, depth) {pads=[1,1,1,1], group=64}
+  f = Relu(e)
+  m = GlobalAveragePool(f)
+  g = Conv(m, gate)
+  h = Sigmoid(g)
+  k = Mul(f, h)
+  l = Conv(k, project)
+  z = Conv(l, dense) {pads=[1,1,1,1]}
+  p = GlobalAveragePool(z)
+  q = Flatten(p)
+  y = Gemm(q, head, bias)
+})");
+        return PlanEngine(run_pipeline(std::move(graph), options, remarks).plan).run({x});
+    };
+    constexpr std::int64_t batch = 6;
+    const Tensor x = test::random_tensor({DataType::f32, {batch, 48, 48, 3}}, 5);
+    const std::vector<Tensor> together = outputs(batch, x);
+    for (std::int64_t item = 0; item < batch; ++item) {
+        const auto part = [&](const Tensor& all) {
+            const std::size_t bytes = all.bytes().size() / batch;
+            return all.bytes().subspan(static_cast<std::size_t>(item) * bytes, bytes);
+        };
+        const std::vector<Tensor> alone = outputs(1, Tensor::from_bytes(DataType::f32, {1, 48, 48, 3}, part(x)));
+        for (std::size_t i = 0; i < alone.size(); ++i) CHECK(std::ranges::equal(alone[i].bytes(), part(together[i])));
+    }
+}
 
 TEST_CASE("random networks compute the same as plans") {
     for (std::uint32_t seed = test::first_seed(), end = seed + 60; seed < end; ++seed) {
