@@ -157,10 +157,15 @@ void add_verify(CLI::App& app, VerifyFlags& flags) {
 void add_conformance(CLI::App& app, ConformanceFlags& flags) {
     CLI::App* sub = command(app, "conformance", "Replay every folder that holds model.onnx and test_data_set_*",
                             "  igata conformance onnx/backend/test/data/node --engine plan\n"
-                            "  igata conformance onnx/backend/test/data/node --list --filter test_conv\n");
+                            "  igata conformance onnx/backend/test/data/node --list --filter test_conv\n"
+                            "  igata conformance onnx/backend/test/data/node --sample 20\n");
     sub->add_option("folder", flags.folder, "where to look")->required()->type_name("DIR");
     sub->add_flag("--list", flags.list, "a line for each case, with the reason");
     sub->add_option("--filter", flags.filter, "only folders whose path holds this text")->type_name("TEXT");
+    sub->add_option("--sample", flags.sample, "only so many of them, others every day")
+        ->check(CLI::Range(1, 1000000))
+        ->type_name("N");
+    sub->add_option("--seed", flags.seed, "which --sample to take: the number that it printed")->type_name("S");
     add_engine(sub, flags.engine, flags.rtol, flags.atol);
 }
 

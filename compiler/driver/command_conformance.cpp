@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <chrono>
 #include <map>
+#include <random>
 
 #include <fmt/format.h>
 
@@ -29,6 +31,21 @@ std::vector<fs::path> find_cases(const fs::path& root, const std::string& filter
             cases.push_back(folder);
     }
     std::sort(cases.begin(), cases.end());
+    return cases;
+}
+
+/// Some of the cases, in their order. Says which, so that they can be had again.
+std::vector<fs::path> draw_sample(std::vector<fs::path> cases, const ConformanceFlags& flags) {
+    using Days = std::chrono::duration<std::int64_t, std::ratio<86400>>;
+    const auto today = std::chrono::duration_cast<Days>(std::chrono::system_clock::now().time_since_epoch()).count();
+    const std::uint32_t seed = flags.seed.value_or(static_cast<std::uint32_t>(today));
+    std::mt19937 random(seed);
+    const std::size_t all = cases.size();
+    const std::size_t count = std::min(all, static_cast<std::size_t>(flags.sample));
+    for (std::size_t i = 0; i < count; ++i) std::swap(cases[i], cases[i + random() % (all - i)]);
+    cases.resize(count);
+    std::sort(cases.begin(), cases.end());
+    fmt::print("{} of {} cases, --seed {}\n", count, all, seed);
     return cases;
 }
 
@@ -87,7 +104,9 @@ Verdict judge(const fs::path& folder, const ConformanceFlags& flags) {
 ExitCode command_conformance(const ConformanceFlags& flags) {
     const char* const words[] = {"passed", "failed", "skipped"};
     std::map<int, int> counts;
-    for (const fs::path& folder : find_cases(flags.folder, flags.filter)) {
+    std::vector<fs::path> cases = find_cases(flags.folder, flags.filter);
+    if (flags.sample > 0) cases = draw_sample(std::move(cases), flags);
+    for (const fs::path& folder : cases) {
         Verdict verdict = judge(folder, flags);
         ++counts[verdict.kind];
         if (const std::string prefix = (folder / "model.onnx").string() + ": "; verdict.reason.starts_with(prefix))

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,6 +63,8 @@ struct ConformanceFlags {
     EngineKind engine = EngineKind::generated;
     bool list = false;
     std::string filter;
+    int sample = 0;                     ///< how many of the cases, drawn by `seed`; 0: all
+    std::optional<std::uint32_t> seed;  ///< none: another one every day
     double rtol = 1e-3;
     double atol = 1e-4;
 };
