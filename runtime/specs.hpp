@@ -256,6 +256,11 @@ struct Needs {
     void add(StepKind kind) { kinds |= 1U << static_cast<unsigned>(kind); }
     void add(Eltwise kind) { activations |= 1U << static_cast<unsigned>(kind); }
     void add(Implementation own) { implementations |= 1U << static_cast<unsigned>(own); }
+    void add(const Needs& other) {
+        kinds |= other.kinds;
+        activations |= other.activations;
+        implementations |= other.implementations;
+    }
 
 private:
     static constexpr bool is_set(std::uint32_t bits, unsigned i) { return (bits >> i & 1U) != 0; }

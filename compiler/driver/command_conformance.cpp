@@ -1,12 +1,16 @@
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <deque>
 #include <map>
+#include <optional>
 #include <random>
 
 #include <fmt/format.h>
 
 #include "compiler/driver/data_set.hpp"
 #include "compiler/driver/driver.hpp"
+#include "compiler/driver/generated_engine.hpp"
 #include "compiler/ops/op.hpp"
 
 namespace igata {
@@ -67,54 +71,98 @@ bool draws(const Graph& graph) {
     });
 }
 
-Verdict replay_case(const fs::path& folder, const ConformanceFlags& flags) {
-    Remarks remarks;
-    Graph graph = load_model(folder / "model.onnx", remarks);
-    Replay replay(flags.engine, graph, true);
-    for (const auto& data : find_data_sets(folder)) {
-        const DataSet set = read_data_set(data, graph);
-        adopt_shapes(graph, set.inputs);
-        const auto results = replay.run(set.inputs);
+/// One folder: its model with an engine for each data set, then what that engine makes of it.
+class Case {
+public:
+    Case(fs::path folder, const ConformanceFlags& flags) : folder_(std::move(folder)), flags_(flags) {}
+
+    const fs::path& folder() const { return folder_; }
+
+    void prepare(CompiledTogether& together) {
+        guard([&] {
+            Remarks remarks;
+            graph_ = load_model(folder_ / "model.onnx", remarks);
+            replay_.emplace(flags_.engine, graph_, true, &together);
+            for (const auto& data : find_data_sets(folder_)) {
+                const DataSet& set = sets_.emplace_back(read_data_set(data, graph_));
+                adopt_shapes(graph_, set.inputs);
+                replay_->engine_for(set.inputs);
+            }
+        });
+    }
+
+    Verdict judge() {
+        guard([&] {
+            for (const DataSet& set : sets_)
+                if (verdict_.kind == Verdict::passed) verdict_ = replay(set);
+        });
+        return verdict_;
+    }
+
+private:
+    Verdict replay(const DataSet& set) {
+        const auto results = replay_->run(set.inputs);
         for (std::size_t i = 0; i < results.size(); ++i) {
             if (set.outputs[i].empty()) continue;
-            const Difference difference = compare(results[i], set.outputs[i], {flags.rtol, flags.atol});
-            const std::string where = fmt::format("{}: output '{}'", set.name, graph.outputs[i].name);
+            const Difference difference = compare(results[i], set.outputs[i], {flags_.rtol, flags_.atol});
+            const std::string where = fmt::format("{}: output '{}'", set.name, graph_.outputs[i].name);
             if (!difference.wrong.empty()) return {Verdict::failed, fmt::format("{} {}", where, difference.wrong)};
-            if (!difference.fine() && !draws(graph))
+            if (!difference.fine() && !draws(graph_))
                 return {Verdict::failed,
                         fmt::format("{}: {} of {} elements beyond tolerance, largest error {:.3g}", where,
                                     difference.beyond, set.outputs[i].count(), difference.absolute)};
         }
+        return {};
     }
-    return {Verdict::passed, ""};
-}
 
-Verdict judge(const fs::path& folder, const ConformanceFlags& flags) {
-    try {
-        return replay_case(folder, flags);
-    } catch (const Error& error) {
-        return {error.code() == ExitCode::unsupported ? Verdict::skipped : Verdict::failed, error.what()};
-    } catch (const std::exception& error) {
-        return {Verdict::failed, error.what()};
+    /// Work that may say that the case is unsupported, or fails; nothing is done after that.
+    template <class Work>
+    void guard(const Work& work) {
+        if (verdict_.kind != Verdict::passed) return;
+        try {
+            work();
+        } catch (const Error& error) {
+            verdict_ = {error.code() == ExitCode::unsupported ? Verdict::skipped : Verdict::failed, error.what()};
+        } catch (const std::exception& error) {
+            verdict_ = {Verdict::failed, error.what()};
+        }
     }
-}
+
+    fs::path folder_;
+    const ConformanceFlags& flags_;
+    Graph graph_;
+    std::deque<DataSet> sets_;
+    std::optional<Replay> replay_;
+    Verdict verdict_;
+};
+
+/// How many cases share a translation unit: a compromise of time and of the memory that the C++ compiler takes.
+constexpr std::size_t cases_together = 40;
 
 }  // namespace
 
 ExitCode command_conformance(const ConformanceFlags& flags) {
     const char* const words[] = {"passed", "failed", "skipped"};
     std::map<int, int> counts;
-    std::vector<fs::path> cases = find_cases(flags.folder, flags.filter);
-    if (flags.sample > 0) cases = draw_sample(std::move(cases), flags);
-    for (const fs::path& folder : cases) {
-        Verdict verdict = judge(folder, flags);
-        ++counts[verdict.kind];
-        if (const std::string prefix = (folder / "model.onnx").string() + ": "; verdict.reason.starts_with(prefix))
-            verdict.reason.erase(0, prefix.size());
-        std::replace(verdict.reason.begin(), verdict.reason.end(), '\n', ' ');
-        if (flags.list || verdict.kind == Verdict::failed)
-            fmt::print("{:<8}{}{}{}\n", words[verdict.kind], fs::relative(folder, flags.folder).string(),
-                       verdict.reason.empty() ? "" : ": ", verdict.reason);
+    std::vector<fs::path> folders = find_cases(flags.folder, flags.filter);
+    if (flags.sample > 0) folders = draw_sample(std::move(folders), flags);
+    for (std::size_t first = 0; first < folders.size(); first += cases_together) {
+        CompiledTogether together;
+        std::deque<Case> cases;
+        for (std::size_t i = first; i < std::min(folders.size(), first + cases_together); ++i)
+            cases.emplace_back(folders[i], flags).prepare(together);
+        for (Case& one : cases) {
+            Verdict verdict = one.judge();
+            ++counts[verdict.kind];
+            if (const std::string prefix = (one.folder() / "model.onnx").string() + ": ";
+                verdict.reason.starts_with(prefix))
+                verdict.reason.erase(0, prefix.size());
+            std::replace(verdict.reason.begin(), verdict.reason.end(), '\n', ' ');
+            if (flags.list || verdict.kind == Verdict::failed)
+                fmt::print("{:<8}{}{}{}\n", words[verdict.kind], fs::relative(one.folder(), flags.folder).string(),
+                           verdict.reason.empty() ? "" : ": ", verdict.reason);
+        }
+        std::fflush(stdout);
     }
     fmt::print("{} passed, {} failed, {} skipped\n", counts[Verdict::passed], counts[Verdict::failed],
                counts[Verdict::skipped]);

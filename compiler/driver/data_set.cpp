@@ -160,12 +160,12 @@ Difference compare(const Tensor& actual, const Tensor& recorded, const Bounds& b
     return difference;
 }
 
-std::vector<Tensor> Replay::run(const std::vector<Tensor>& inputs) {
+Engine& Replay::engine_for(const std::vector<Tensor>& inputs) {
     for (const auto& engine : engines_)
-        if (engine->accepts(inputs)) return engine->run(inputs);
-    engines_.push_back(freeze_ ? make_frozen_engine(kind_, graph_, inputs)
-                               : make_engine(kind_, clone(graph_), bindings_of(graph_, inputs)));
-    return engines_.back()->run(inputs);
+        if (engine->accepts(inputs)) return *engine;
+    engines_.push_back(freeze_ ? make_frozen_engine(kind_, graph_, inputs, together_)
+                               : make_engine(kind_, clone(graph_), bindings_of(graph_, inputs), together_));
+    return *engines_.back();
 }
 
 }  // namespace igata

@@ -54,13 +54,18 @@ Difference compare(const Tensor& actual, const Tensor& expected, const Bounds& b
 class Replay {
 public:
     /// `freeze`: recorded shapes, axes and the like that the compiler must know become constants of the model.
-    Replay(EngineKind kind, const Graph& graph, bool freeze = false) : kind_(kind), graph_(graph), freeze_(freeze) {}
-    std::vector<Tensor> run(const std::vector<Tensor>& inputs);
+    /// `together`: what generated code is compiled with.
+    Replay(EngineKind kind, const Graph& graph, bool freeze = false, CompiledTogether* together = nullptr)
+        : kind_(kind), graph_(graph), freeze_(freeze), together_(together) {}
+    /// An engine that runs such inputs.
+    Engine& engine_for(const std::vector<Tensor>& inputs);
+    std::vector<Tensor> run(const std::vector<Tensor>& inputs) { return engine_for(inputs).run(inputs); }
 
 private:
     EngineKind kind_;
     const Graph& graph_;
     bool freeze_;
+    CompiledTogether* together_;
     std::vector<std::unique_ptr<Engine>> engines_;
 };
 

@@ -89,6 +89,8 @@ private:
 class CompiledEngine : public Engine {
 public:
     explicit CompiledEngine(const std::vector<Plan>& plans) : outputs_(plans.front().outputs), engine_(plans) {}
+    CompiledEngine(const std::vector<Plan>& plans, CompiledTogether& together)
+        : outputs_(plans.front().outputs), engine_(plans, together) {}
     bool accepts(const std::vector<Tensor>& inputs) const override { return engine_.accepts(inputs); }
     std::vector<Tensor> run(const std::vector<Tensor>& inputs) override {
         return cropped(engine_.run(inputs), outputs_);
@@ -128,13 +130,16 @@ Plan make_plan(Graph graph, const Bindings& bindings) {
 
 }  // namespace
 
-std::unique_ptr<Engine> make_engine(EngineKind kind, Graph graph, const Bindings& bindings) {
+std::unique_ptr<Engine> make_engine(EngineKind kind, Graph graph, const Bindings& bindings,
+                                    CompiledTogether* together) {
     switch (kind) {
         case EngineKind::interpreter: return std::make_unique<InterpreterEngine>(std::move(graph), bindings);
         case EngineKind::plan: return std::make_unique<InProcessEngine>(make_plan(std::move(graph), bindings));
         case EngineKind::generated: break;
     }
-    return std::make_unique<CompiledEngine>(std::vector{make_plan(std::move(graph), bindings)});
+    const std::vector plans{make_plan(std::move(graph), bindings)};
+    return together != nullptr ? std::make_unique<CompiledEngine>(plans, *together)
+                               : std::make_unique<CompiledEngine>(plans);
 }
 
 std::unique_ptr<Engine> make_engine(EngineKind kind, const Graph& graph,

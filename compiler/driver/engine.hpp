@@ -12,6 +12,7 @@
 namespace igata {
 
 enum class EngineKind { generated, plan, interpreter };
+class CompiledTogether;
 
 /// A model made ready for inputs of given shapes.
 class Engine {
@@ -23,8 +24,10 @@ public:
     virtual std::vector<Tensor> run(const std::vector<Tensor>& inputs) = 0;
 };
 
-/// Throws Error for what the compiler refuses, std::runtime_error where the engine itself fails.
-std::unique_ptr<Engine> make_engine(EngineKind kind, Graph graph, const Bindings& bindings);
+/// Throws Error for what the compiler refuses, std::runtime_error where the engine itself fails. Generated code is
+/// compiled `together` with that of other engines, if that is given.
+std::unique_ptr<Engine> make_engine(EngineKind kind, Graph graph, const Bindings& bindings,
+                                    CompiledTogether* together = nullptr);
 /// One engine for inputs of several shapes: generated code has a plan for each that the plans before it do not serve.
 std::unique_ptr<Engine> make_engine(EngineKind kind, const Graph& graph,
                                     const std::vector<std::vector<ValueType>>& inputs);

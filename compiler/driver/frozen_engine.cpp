@@ -53,13 +53,15 @@ Graph freeze(const Graph& graph, const std::set<std::size_t>& frozen, const std:
 
 }  // namespace
 
-std::unique_ptr<Engine> make_frozen_engine(EngineKind kind, const Graph& graph, const std::vector<Tensor>& inputs) {
+std::unique_ptr<Engine> make_frozen_engine(EngineKind kind, const Graph& graph, const std::vector<Tensor>& inputs,
+                                           CompiledTogether* together) {
     std::set<std::size_t> frozen;
     for (std::size_t next = inputs.size();;) {
         try {
             Graph candidate = freeze(graph, frozen, inputs);
             const Bindings bindings = bindings_of(candidate, without(inputs, frozen));
-            return std::make_unique<FrozenEngine>(make_engine(kind, std::move(candidate), bindings), frozen, inputs);
+            return std::make_unique<FrozenEngine>(make_engine(kind, std::move(candidate), bindings, together), frozen,
+                                                  inputs);
         } catch (const Error& error) {
             if (error.code() != ExitCode::unsupported) throw;
             while (next > 0 && (inputs[next - 1].dims().size() > 1 || inputs[next - 1].count() > most_frozen_elements))

@@ -5,7 +5,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 
@@ -81,8 +83,9 @@ void execute(const std::vector<std::string>& command, const fs::path& log) {
         throw std::runtime_error(fmt::format("{} failed:\n{}", command[0], read_text(log).substr(0, 4000)));
 }
 
-fs::path build(std::span<const Plan> plans, const fs::path& folder) {
-    for (const EmittedFile& file : emit(plans, {"model", EmitOptions::Weights::incbin, needs_of(plans)}, {})) {
+/// Writes the files, compiles <name>.cpp among them and loads that.
+void* load(const std::vector<EmittedFile>& files, const std::string& name, const fs::path& folder) {
+    for (const EmittedFile& file : files) {
         std::ofstream stream(folder / file.path, std::ios::binary);
         stream.write(file.bytes.data(), static_cast<std::streamsize>(file.bytes.size()));
         if (!stream.flush())
@@ -93,70 +96,122 @@ fs::path build(std::span<const Plan> plans, const fs::path& folder) {
     for (const char* flag : {"-std=c++17", "-O2", "-fPIC", "-shared", "-fopenmp", "-fno-math-errno"})
         command.emplace_back(flag);
     for (std::string& flag : words(std::getenv("CXXFLAGS"))) command.push_back(std::move(flag));
-    const fs::path library = folder / "model.so";
+    const fs::path library = folder / (name + ".so");
     for (const std::string& word :
          {"-I" + folder.string(), std::string("-idirafter" IGATA_ONEDNN_INCLUDE_DIR), "-Wa,-I" + folder.string(),
-          (folder / "model.cpp").string(), std::string("-o"), library.string(), std::string(IGATA_ONEDNN_LIBRARY)})
+          (folder / (name + ".cpp")).string(), std::string("-o"), library.string(), std::string(IGATA_ONEDNN_LIBRARY)})
         command.push_back(word);
     execute(command, folder / "log");
-    return library;
+    void* const handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (handle == nullptr) throw std::runtime_error(dlerror());
+    return handle;
 }
 
 }  // namespace
 
+struct CompiledTogether::Impl {
+    ~Impl() {
+        if (library != nullptr) dlclose(library);
+    }
+
+    /// The name of the model.
+    std::string add(std::span<const Plan> plans) {
+        if (library != nullptr) throw std::logic_error("a model is added to those that are compiled");
+        models.emplace_back(plans.begin(), plans.end());
+        return fmt::format("model{}", models.size() - 1);
+    }
+
+    void* compiled() {
+        if (!failure.empty()) throw std::runtime_error(failure);
+        if (library != nullptr) return library;
+        std::vector<PredictorSource> sources;
+        runtime::Needs needs;
+        for (std::size_t i = 0; i < models.size(); ++i) {
+            sources.push_back({models[i], fmt::format("model{}", i)});
+            needs.add(needs_of(models[i]));
+        }
+        try {
+            return library = load(emit_together(sources, "models", needs), "models", folder.path());
+        } catch (const std::exception& error) {
+            failure = error.what();  // of all of them, and at every further run
+            throw;
+        }
+    }
+
+    TemporaryFolder folder;
+    std::vector<std::vector<Plan>> models;
+    void* library = nullptr;
+    std::string failure;
+};
+
+CompiledTogether::CompiledTogether() : impl_(std::make_unique<Impl>()) {}
+CompiledTogether::~CompiledTogether() = default;
+
 struct GeneratedEngine::Impl {
     Impl(std::span<const Plan> plans, int threads_of_a_run)
-        : inputs(plans.front().inputs), outputs(plans.front().outputs), threads(threads_of_a_run) {
-        library = dlopen(build(plans, folder.path()).c_str(), RTLD_NOW | RTLD_LOCAL);
-        if (library == nullptr) throw std::runtime_error(dlerror());
+        : inputs(plans.front().inputs), outputs(plans.front().outputs), threads(threads_of_a_run) {}
+    ~Impl() {
+        if (functions.context_destroy != nullptr) functions.context_destroy(context);
+        if (functions.model_destroy != nullptr) functions.model_destroy(model);
+        if (own_library != nullptr) dlclose(own_library);
+    }
+
+    /// Makes the model of that name in the library ready.
+    void create(void* library, const std::string& name) {
         const igata_options options{threads, nullptr};
-        functions.info = symbol<const igata_predictor_info* (*)()>("model_info")();
-        load(functions.model_create, "model_model_create");
-        load(functions.model_destroy, "model_model_destroy");
-        load(functions.context_create, "model_context_create");
-        load(functions.context_destroy, "model_context_destroy");
-        load(functions.context_bytes, "model_context_bytes");
-        load(functions.run, "model_run_shaped");
-        load(functions.output_dims, "model_output_dims");
-        load(functions.profile, "model_profile_shaped");
-        load(functions.implementation, "model_implementation");
-        load(functions.last_error, "model_last_error");
+        const auto symbol = [&]<class Function>(Function& function, const char* suffix) {
+            void* const address = dlsym(library, (name + suffix).c_str());
+            if (address == nullptr)
+                throw std::runtime_error(fmt::format("the generated library has no {}{}", name, suffix));
+            function = reinterpret_cast<Function>(address);
+        };
+        symbol(info, "_info");
+        symbol(functions.model_create, "_model_create");
+        symbol(functions.model_destroy, "_model_destroy");
+        symbol(functions.context_create, "_context_create");
+        symbol(functions.context_destroy, "_context_destroy");
+        symbol(functions.context_bytes, "_context_bytes");
+        symbol(functions.run, "_run_shaped");
+        symbol(functions.output_dims, "_output_dims");
+        symbol(functions.profile, "_profile_shaped");
+        symbol(functions.implementation, "_implementation");
+        symbol(functions.last_error, "_last_error");
+        functions.info = info();
         check(functions.model_create(&options, &model));
         check(functions.context_create(model, &context));
     }
-    ~Impl() {
-        if (library == nullptr) return;
-        functions.context_destroy(context);
-        functions.model_destroy(model);
-        dlclose(library);
-    }
 
-    template <class Function>
-    Function symbol(const char* name) const {
-        void* const address = dlsym(library, name);
-        if (address == nullptr) throw std::runtime_error(fmt::format("the generated library has no {}", name));
-        return reinterpret_cast<Function>(address);
-    }
-    template <class Function>
-    void load(Function& function, const char* name) const {
-        function = symbol<Function>(name);
-    }
     void check(igata_status status) const {
         if (status != IGATA_OK) throw std::runtime_error(functions.last_error());
     }
 
-    TemporaryFolder folder;
+    std::optional<TemporaryFolder> folder;  ///< of a library of its own
     std::vector<Plan::Port> inputs;
     std::vector<Plan::Port> outputs;
-    void* library = nullptr;
     int threads;
+    void* own_library = nullptr;
+    const igata_predictor_info* (*info)() = nullptr;
     cli::Functions functions = {};
     void* model = nullptr;
     void* context = nullptr;
+    std::function<void()> make_ready = [] {};  ///< called before each run
 };
 
 GeneratedEngine::GeneratedEngine(std::span<const Plan> plans, int threads)
-    : impl_(std::make_unique<Impl>(plans, threads)) {}
+    : impl_(std::make_unique<Impl>(plans, threads)) {
+    const auto files = emit(plans, {"model", EmitOptions::Weights::incbin, needs_of(plans)}, {});
+    impl_->own_library = load(files, "model", impl_->folder.emplace().path());
+    impl_->create(impl_->own_library, "model");
+}
+
+GeneratedEngine::GeneratedEngine(std::span<const Plan> plans, CompiledTogether& together)
+    : impl_(std::make_unique<Impl>(plans, 0)) {
+    const std::string name = together.impl_->add(plans);
+    impl_->make_ready = [&impl = *impl_, &all = *together.impl_, name] {
+        if (impl.context == nullptr) impl.create(all.compiled(), name);
+    };
+}
+
 GeneratedEngine::~GeneratedEngine() = default;
 
 /// The arguments of `run`, with room for the outputs.
@@ -185,13 +240,16 @@ bool GeneratedEngine::accepts(const std::vector<Tensor>& inputs) const {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         const ValueType& type = impl_->inputs.at(i).type;
         if (inputs[i].dtype() != type.dtype || inputs[i].dims().size() != type.dims.size()) return false;
+        if (impl_->context == nullptr && inputs[i].dims() != type.dims) return false;
         dims.push_back(inputs[i].dims().data());
     }
+    if (impl_->context == nullptr) return true;
     return runtime::make_up(*impl_->functions.info, {dims.data(), impl_->functions.info, 0},
                             [](const igata_predictor_info&, std::int64_t) {});
 }
 
 std::vector<Tensor> GeneratedEngine::run(const std::vector<Tensor>& inputs) {
+    impl_->make_ready();
     Call call(*impl_, inputs);
     impl_->check(impl_->functions.run(impl_->context, call.from.data(), call.input_dims.data(), call.to.data()));
     return std::move(call.outputs);

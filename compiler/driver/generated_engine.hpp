@@ -12,6 +12,21 @@
 
 namespace igata {
 
+/// Models that are compiled together when the first of them runs: in one translation unit, so that the runtime is
+/// compiled once for all of them.
+class CompiledTogether {
+public:
+    CompiledTogether();
+    ~CompiledTogether();
+    CompiledTogether(const CompiledTogether&) = delete;
+    CompiledTogether& operator=(const CompiledTogether&) = delete;
+
+private:
+    friend class GeneratedEngine;
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
 class GeneratedEngine {
 public:
     /// Emits the plans of one model, compiles it with $CXX (else c++) and $CXXFLAGS in a temporary folder, and loads
@@ -19,6 +34,8 @@ public:
     /// choice.
     explicit GeneratedEngine(std::span<const Plan> plans, int threads = 0);
     explicit GeneratedEngine(const Plan& plan, int threads = 0) : GeneratedEngine(std::span(&plan, 1), threads) {}
+    /// Does so with the models of `together`, which must outlive it, when one of them runs first.
+    GeneratedEngine(std::span<const Plan> plans, CompiledTogether& together);
     ~GeneratedEngine();
     GeneratedEngine(const GeneratedEngine&) = delete;
     GeneratedEngine& operator=(const GeneratedEngine&) = delete;

@@ -99,38 +99,62 @@ std::string needs_header(const runtime::Needs& needs) {
         needs.kinds, needs.activations, needs.implementations);
 }
 
-/// The files of the runtime that the plans' steps need.
-std::vector<std::string> runtime_roots(Plans plans, bool weights_in_file) {
-    std::vector<std::string> roots = {"runtime/programs.hpp", "runtime/loop_arithmetic.hpp",
-                                      "runtime/predictor_calls.hpp"};
-    if (weights_in_file) roots.emplace_back("runtime/predictor_weights.hpp");
+/// Adds the kernels that the plans' steps need to the files of the runtime.
+void add_kernels(Plans plans, std::vector<std::string>& roots) {
     for (const Plan& plan : plans)
         for (const Step& step : plan.steps)
             if (const auto* kernel = std::get_if<runtime::KernelSpec>(&step.spec))
                 roots.push_back(fmt::format("runtime/kernels/{}.hpp", kernel->name));
-    return roots;
 }
 
-std::string predictor_cpp(Plans plans, const EmitOptions& options, Slots slots, const std::string& guard,
-                          const std::string& pool) {
-    const bool in_file = options.weights == EmitOptions::Weights::file;
-    Amalgamation runtime = amalgamate(runtime_roots(plans, in_file), {"cstddef", "cstdint"},
-                                      {{"runtime/needs.hpp", needs_header(options.needs)}});
+std::string upper_case(std::string name) {
+    for (char& c : name) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+    return name;
+}
+
+/// Slots of the headers and of the predictor's part of the C++ file.
+Slots slots_of(Plans plans, const std::string& name) {
+    Slots slots = interface_slots(plans, name);
+    slots.insert(slots.end(), {{"name", name},
+                               {"guard", upper_case(name)},
+                               {"version", IGATA_VERSION},
+                               {"abi", std::string(embedded_file("runtime/predictor_abi.h"))}});
+    return slots;
+}
+
+/// A predictor without the runtime, in namespace igata::runtime::`space`.
+std::string predictor_part(Plans plans, const EmitOptions& options, Slots slots, const std::string& space,
+                           const std::string& pool) {
     StepsWriter steps;
     for (std::size_t i = 0; i < plans.size(); ++i) steps.add(plans[i], i == 0 ? "" : fmt::format("_{}", i));
     const Plan& plan = plans.front();
-    slots.insert(slots.end(), {{"includes", std::move(runtime.includes)},
-                               {"runtime", std::move(runtime.body)},
-                               {"weights", weights_text(options, guard, pool)},
-                               {"specs", std::move(steps.specs)},
-                               {"steps", std::move(steps.tables)},
-                               {"programs", std::move(steps.programs)},
-                               {"plan_count", std::to_string(plans.size())},
-                               {"input_slots", std::to_string(std::max<std::size_t>(plan.inputs.size(), 1))},
-                               {"output_slots", std::to_string(std::max<std::size_t>(plan.outputs.size(), 1))},
-                               {"ports", port_rows(plans, options.name, in_file)}});
-    return fill_template("templates/predictor.cpp.in", slots);
+    slots.insert(slots.end(),
+                 {{"space", space},
+                  {"weights", weights_text(options, upper_case(options.name), pool)},
+                  {"specs", std::move(steps.specs)},
+                  {"steps", std::move(steps.tables)},
+                  {"programs", std::move(steps.programs)},
+                  {"plan_count", std::to_string(plans.size())},
+                  {"input_slots", std::to_string(std::max<std::size_t>(plan.inputs.size(), 1))},
+                  {"output_slots", std::to_string(std::max<std::size_t>(plan.outputs.size(), 1))},
+                  {"ports", port_rows(plans, options.name, options.weights == EmitOptions::Weights::file)}});
+    return fill_template("templates/predictor_part.in", slots);
 }
+
+/// The C++ file: the runtime, of which `roots` are needed beside what all predictors need, then the predictors.
+std::string predictor_cpp(const std::string& name, std::string headers, std::vector<std::string> roots,
+                          const runtime::Needs& needs, std::string predictors) {
+    roots.insert(roots.begin(), {"runtime/programs.hpp", "runtime/loop_arithmetic.hpp", "runtime/predictor_calls.hpp"});
+    Amalgamation runtime = amalgamate(roots, {"cstddef", "cstdint"}, {{"runtime/needs.hpp", needs_header(needs)}});
+    return fill_template("templates/predictor.cpp.in", {{"name", name},
+                                                        {"version", IGATA_VERSION},
+                                                        {"headers", std::move(headers)},
+                                                        {"includes", std::move(runtime.includes)},
+                                                        {"runtime", std::move(runtime.body)},
+                                                        {"predictors", std::move(predictors)}});
+}
+
+std::string include_line(const std::string& name) { return fmt::format("#include \"{}.h\"\n", name); }
 
 /// g++ takes some 30 bytes of memory for each byte of literals; code reaches data of its program within 2 GB.
 void require_room(const EmitOptions& options, std::int64_t weight_bytes) {
@@ -153,20 +177,39 @@ std::vector<EmittedFile> emit(Plans plans, const EmitOptions& options, const Rem
                     fmt::format("the name '{}' is no C++ identifier: pass another with --name, for example {}",
                                 options.name, to_identifier(options.name)));
     require_room(options, plans.front().weight_bytes);
-    std::string guard = options.name;
-    for (char& c : guard) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-    Slots slots = interface_slots(plans, options.name);
-    slots.insert(slots.end(), {{"name", options.name},
-                               {"guard", guard},
-                               {"version", IGATA_VERSION},
-                               {"abi", std::string(embedded_file("runtime/predictor_abi.h"))}});
+    const Slots slots = slots_of(plans, options.name);
     std::string pool = pooled_weights(plans);
+    std::vector<std::string> roots;
+    if (options.weights == EmitOptions::Weights::file) roots.emplace_back("runtime/predictor_weights.hpp");
+    add_kernels(plans, roots);
     std::vector<EmittedFile> files;
-    files.push_back({options.name + ".cpp", predictor_cpp(plans, options, slots, guard, pool)});
+    files.push_back(
+        {options.name + ".cpp", predictor_cpp(options.name, include_line(options.name), roots, options.needs,
+                                              predictor_part(plans, options, slots, "model", pool))});
     files.push_back({options.name + ".h", fill_template("templates/predictor.h.in", slots)});
     files.push_back({options.name + ".hpp", fill_template("templates/predictor.hpp.in", slots)});
     files.push_back({options.name + ".json", summary_json(plans, options, remarks)});
     if (options.weights != EmitOptions::Weights::literal) files.push_back({options.name + ".bin", std::move(pool)});
+    return files;
+}
+
+std::vector<EmittedFile> emit_together(std::span<const PredictorSource> predictors, const std::string& name,
+                                       const runtime::Needs& needs) {
+    std::vector<EmittedFile> files;
+    std::vector<std::string> roots;
+    std::string headers;
+    std::string parts;
+    for (const PredictorSource& predictor : predictors) {
+        const Slots slots = slots_of(predictor.plans, predictor.name);
+        const EmitOptions options{predictor.name, EmitOptions::Weights::literal, needs};
+        add_kernels(predictor.plans, roots);
+        headers += include_line(predictor.name);
+        if (!parts.empty()) parts += "\nnamespace {\n\n";
+        parts +=
+            predictor_part(predictor.plans, options, slots, "model_" + predictor.name, pooled_weights(predictor.plans));
+        files.push_back({predictor.name + ".h", fill_template("templates/predictor.h.in", slots)});
+    }
+    files.push_back({name + ".cpp", predictor_cpp(name, headers, roots, needs, std::move(parts))});
     return files;
 }
 

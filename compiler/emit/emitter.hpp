@@ -35,6 +35,16 @@ inline std::vector<EmittedFile> emit(const Plan& plan, const EmitOptions& option
     return emit(Plans(&plan, 1), options, remarks);
 }
 
+/// One of several predictors of a file.
+struct PredictorSource {
+    Plans plans;
+    std::string name;
+};
+/// `<name>.cpp`, and a header for each predictor: many models in one translation unit, which has the runtime, with the
+/// `needs` of all, once. Weights are literals.
+std::vector<EmittedFile> emit_together(std::span<const PredictorSource> predictors, const std::string& name,
+                                       const runtime::Needs& needs);
+
 /// `<name>.json`: what was done.
 std::string summary_json(Plans plans, const EmitOptions& options, const Remarks& remarks);
 
