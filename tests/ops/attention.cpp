@@ -12,9 +12,6 @@ using namespace igata::test;
 
 namespace {
 
-Attr attr(std::int64_t value) { return value; }
-Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
-Tensor i64s(const Dims& dims, const Dims& values) { return Tensor::of<std::int64_t>(dims, values); }
 Tensor f32(const Dims& dims) { return ramp(DataType::f32, dims); }
 
 /// The ramp, each element by an expression.

@@ -12,7 +12,6 @@ namespace {
 
 Tensor flag(bool value) { return Tensor::scalar(value); }
 Tensor number(std::int64_t value) { return Tensor::scalar(value); }
-Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
 
 std::vector<Tensor> run(const std::string& text, const std::vector<Tensor>& inputs) {
     const Graph graph = typed_graph(text);

@@ -122,10 +122,6 @@ const std::vector<Case> cases{
                       0.8125,  0.25, -2.9375, 0.25, 4.6875,  0.25, 0.125,  0.25, 2.125,   0.25, -3,     0.25}}}},
 };
 
-Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
-Attr number(std::int64_t value) { return value; }
-Attr list(const Dims& values) { return values; }
-
 }  // namespace
 
 TEST_CASE("transposed convolutions follow the recorded results") { check_cases(cases); }
@@ -140,7 +136,7 @@ TEST_CASE("a transposed convolution of three axes in double precision, in groups
     Tensor x(DataType::f64, {2, 2, 1, 1, 2});
     std::ranges::copy(std::vector<double>{1, 2, 3, 4, 5, 6, 7, 8}, x.mutable_values<double>().begin());
     const Tensor w = Tensor::of<double>({2, 1, 1, 1, 2}, {1, 10, 2, 20});
-    CHECK(run_single({"ConvTranspose", {x, w}, {{"group", number(2)}}}) ==
+    CHECK(run_single({"ConvTranspose", {x, w}, {{"group", attr(2)}}}) ==
           Tensor::of<double>({2, 2, 1, 1, 3}, {1, 12, 20, 6, 68, 80, 5, 56, 60, 14, 156, 160}));
 }
 

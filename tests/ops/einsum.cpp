@@ -11,7 +11,6 @@ using namespace igata::test;
 
 namespace {
 
-Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
 Tensor einsum(const char* equation, const std::vector<Tensor>& operands) {
     return run_single({"Einsum", operands, {{"equation", std::string(equation)}}});
 }

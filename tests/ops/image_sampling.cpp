@@ -1,5 +1,4 @@
 // Operators that sample images: results recorded from ONNX Runtime or, where it lacks the case, onnx's reference.
-#include <limits>
 
 #include "tests/ops/cases.hpp"
 #include "tests/ops/run_op.hpp"
@@ -125,14 +124,6 @@ const std::vector<Case> cases{
      {{{1, 2, 3}, {0.75, -1.875, 0.375, 0.375, 0, 0.4375}}, {{1, 2, 0}, {}}}},
 };
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
-
-Tensor i64s(const Dims& dims, const Dims& values) { return Tensor::of<std::int64_t>(dims, values); }
-Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
-Attr text(const char* value) { return std::string(value); }
-Attr number(std::int64_t value) { return value; }
-Attr list(const Dims& values) { return values; }
-
 }  // namespace
 
 TEST_CASE("image samples follow the recorded results") { check_cases(cases); }
@@ -144,7 +135,7 @@ TEST_CASE("GridSample copes with any coordinate") {
     CHECK(run_single({"GridSample", {x, grid}, {{"padding_mode", text("border")}}}) == floats({1, 1, 1, 3}, {2, 1, 1}));
     CHECK(run_single({"GridSample",
                       {floats({1, 1, 1, 1}, {5}), grid},
-                      {{"padding_mode", text("reflection")}, {"align_corners", number(1)}}}) ==
+                      {{"padding_mode", text("reflection")}, {"align_corners", attr(1)}}}) ==
           floats({1, 1, 1, 3}, {5, 5, 5}));
 }
 
@@ -205,7 +196,7 @@ TEST_CASE("DeformConv in half precision, and what does not fit") {
     CHECK(run_single({"DeformConv", {x.cast(DataType::f16), w.cast(DataType::f16), offset.cast(DataType::f16)}}) ==
           floats({1, 1, 2, 2}, {3, 4, 6, 8}).cast(DataType::f16));
     CHECK_THROWS_AS(run_op({"DeformConv", {x, w, counted({1, 1, 2, 2})}}), BadInput);
-    CHECK_THROWS_AS(run_op({"DeformConv", {x, w, offset}, {{"offset_group", number(2)}}}), BadInput);
+    CHECK_THROWS_AS(run_op({"DeformConv", {x, w, offset}, {{"offset_group", attr(2)}}}), BadInput);
     CHECK_THROWS_AS(run_op({"DeformConv", {x, w, offset, {}, counted({1, 2, 2, 2})}}), BadInput);
 }
 

@@ -2,8 +2,6 @@
 // from the specification or worked out by hand.
 #include <doctest/doctest.h>
 
-#include <limits>
-
 #include "compiler/diagnostics.hpp"
 #include "tests/ops/run_op.hpp"
 
@@ -12,14 +10,9 @@ using namespace igata::test;
 
 namespace {
 
-Tensor ints(const Dims& values) { return Tensor::of_dims(values); }
-Tensor i64s(const Dims& dims, const Dims& values) { return Tensor::of<std::int64_t>(dims, values); }
 Tensor i32s(const std::vector<std::int32_t>& values) {
     return Tensor::of<std::int32_t>({static_cast<std::int64_t>(values.size())}, values);
 }
-Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
-Attr attr(std::int64_t value) { return value; }
-Attr list(const Dims& values) { return values; }
 Attrs mode(const char* name) { return {{"mode", std::string(name)}, {"blocksize", attr(2)}}; }
 
 }  // namespace

@@ -7,15 +7,6 @@
 using namespace igata;
 using namespace igata::test;
 
-namespace {
-
-Tensor ints(const Dims& values) { return Tensor::of_dims(values); }
-Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
-Attr attr(std::int64_t value) { return value; }
-Attr list(const Dims& values) { return values; }
-
-}  // namespace
-
 TEST_CASE("Shape counts its start and end from either side, clamped") {
     const Tensor x(DataType::u8, {2, 3, 5});
     CHECK(run_single({"Shape", {x}}) == ints({2, 3, 5}));

@@ -2,7 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <limits>
 
 #include "compiler/diagnostics.hpp"
 #include "tests/ops/run_op.hpp"
@@ -11,14 +10,6 @@ using namespace igata;
 using namespace igata::test;
 
 namespace {
-
-constexpr float infinity = std::numeric_limits<float>::infinity();
-
-Tensor ints(const Dims& values) { return Tensor::of_dims(values); }
-Tensor i64s(const Dims& dims, const Dims& values) { return Tensor::of<std::int64_t>(dims, values); }
-Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
-Attr attr(std::int64_t value) { return value; }
-Attr list(const Dims& values) { return values; }
 
 void check_close(const Tensor& actual, const Dims& dims, const std::vector<double>& expected) {
     REQUIRE(actual.dims() == dims);

@@ -12,9 +12,6 @@ using namespace igata::test;
 
 namespace {
 
-Attr number(std::int64_t value) { return value; }
-Attr list(const Dims& values) { return values; }
-Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
 Tensor bytes(const Dims& dims, const std::vector<std::uint8_t>& values) {
     return Tensor::of<std::uint8_t>(dims, values);
 }
@@ -50,9 +47,9 @@ TEST_CASE("QuantizeLinear rounds half to even, adds the zero point and saturates
     CHECK(run_single({"QuantizeLinear", {x, floats({1}, {2})}}) == bytes({6}, {0, 1, 2, 255, 0, 0}));
     const Tensor i8 = Tensor::scalar(std::int8_t{-1});
     CHECK(values_of({"QuantizeLinear", {x, scalar(2), i8}}) == std::vector<double>{-1, 0, 1, 127, -128, -128});
-    CHECK(values_of({"QuantizeLinear", {x, scalar(2)}, {{"output_dtype", number(22)}}}) ==
+    CHECK(values_of({"QuantizeLinear", {x, scalar(2)}, {{"output_dtype", attr(22)}}}) ==
           std::vector<double>{0, 1, 2, 7, -8, -8});
-    CHECK(values_of({"QuantizeLinear", {x.cast(DataType::i32), scalar(2)}, {{"output_dtype", number(4)}}}) ==
+    CHECK(values_of({"QuantizeLinear", {x.cast(DataType::i32), scalar(2)}, {{"output_dtype", attr(4)}}}) ==
           std::vector<double>{0, 1, 2, 500, 0, 0});
     CHECK(values_of({"QuantizeLinear", {floats({0}, {}), scalar(2)}}).empty());
 }
@@ -64,9 +61,9 @@ TEST_CASE("QuantizeLinear along an axis and in blocks") {
     const Tensor zero = bytes({3}, {84, 24, 196});
     const Tensor y = bytes({1, 3, 3, 2}, {3, 89, 34, 200, 74, 59, 5, 24, 24, 87, 32, 13, 245, 99, 4, 142, 121, 102});
     CHECK(run_single({"QuantizeLinear", {x, scale, zero}}) == y);
-    CHECK(run_single({"QuantizeLinear", {x, scale, zero}, {{"axis", number(-3)}}, 13}) == y);
+    CHECK(run_single({"QuantizeLinear", {x, scale, zero}, {{"axis", attr(-3)}}, 13}) == y);
     const Tensor row = floats({1, 5}, {1.5F, 2.5F, 3, 5, 6});
-    const Attrs blocks{{"block_size", number(2)}};
+    const Attrs blocks{{"block_size", attr(2)}};
     CHECK(run_single({"QuantizeLinear", {row, floats({1, 3}, {1, 2, 4}), bytes({1, 3}, {0, 10, 20})}, blocks}) ==
           bytes({1, 5}, {2, 2, 12, 12, 22}));
     CHECK(run_single({"DequantizeLinear", {bytes({1, 5}, {1, 2, 3, 4, 5}), floats({1, 3}, {1, 2, 4})}, blocks}) ==
@@ -75,18 +72,18 @@ TEST_CASE("QuantizeLinear along an axis and in blocks") {
                          doctest::Contains("the scale of [1,5] along axis 1 must be [5], not [2]"), BadInput);
     CHECK_THROWS_WITH_AS(run_single({"QuantizeLinear", {row, floats({1, 2}, {1, 2})}, blocks}),
                          doctest::Contains("in blocks of 2 must be [1,3], not [1,2]"), BadInput);
-    CHECK_THROWS_WITH_AS(run_single({"QuantizeLinear", {row, scalar(1), byte(1)}, {{"output_dtype", number(3)}}}),
+    CHECK_THROWS_WITH_AS(run_single({"QuantizeLinear", {row, scalar(1), byte(1)}, {{"output_dtype", attr(3)}}}),
                          doctest::Contains("output_dtype is i8, but the zero point u8"), BadInput);
 }
 
 TEST_CASE("QuantizeLinear to floats, and in the precision asked for") {
     const Tensor x = floats({4}, {0, 1, 2, 100000});
-    const Attrs e4m3{{"output_dtype", number(17)}};
+    const Attrs e4m3{{"output_dtype", attr(17)}};
     CHECK(values_of({"QuantizeLinear", {x, scalar(2)}, e4m3}) == std::vector<double>{0, 0.5, 1, 448});
     // 2049 / 2 = 1024.5, in f16 (11 bits) 1024, and in f32 rounded to even.
     const Tensor y = floats({1}, {2051});
-    CHECK(values_of({"QuantizeLinear", {y, scalar(2)}, {{"output_dtype", number(4)}}}) == std::vector<double>{1026});
-    CHECK(values_of({"QuantizeLinear", {y, scalar(2)}, {{"output_dtype", number(4)}, {"precision", number(16)}}}) ==
+    CHECK(values_of({"QuantizeLinear", {y, scalar(2)}, {{"output_dtype", attr(4)}}}) == std::vector<double>{1026});
+    CHECK(values_of({"QuantizeLinear", {y, scalar(2)}, {{"output_dtype", attr(4)}, {"precision", attr(16)}}}) ==
           std::vector<double>{1024});
 }
 
@@ -96,10 +93,10 @@ TEST_CASE("DequantizeLinear") {
     CHECK(run_single({"DequantizeLinear", {x, scalar(2), byte(128)}, {}, 10}) == floats({4}, {-256, -250, 0, 254}));
     CHECK(run_single({"DequantizeLinear", {ints({2}, {-7, 1 << 30}), scalar(0.5F)}}) ==
           floats({2}, {-3.5F, 536870912.0F}));
-    CHECK(run_single({"DequantizeLinear", {x.reshaped({2, 2}), floats({2}, {1, 2})}, {{"axis", number(-1)}}}) ==
+    CHECK(run_single({"DequantizeLinear", {x.reshaped({2, 2}), floats({2}, {1, 2})}, {{"axis", attr(-1)}}}) ==
           floats({2, 2}, {0, 6, 128, 510}));
     CHECK(run_single({"DequantizeLinear", {x, scalar(2).cast(DataType::f16)}}).dtype() == DataType::f16);
-    CHECK(run_single({"DequantizeLinear", {x, scalar(2)}, {{"output_dtype", number(16)}}}).dtype() == DataType::bf16);
+    CHECK(run_single({"DequantizeLinear", {x, scalar(2)}, {{"output_dtype", attr(16)}}}).dtype() == DataType::bf16);
     const Tensor small = floats({2}, {-6, 1.5F}).cast(DataType::f4e2m1);
     CHECK(run_single({"DequantizeLinear", {small, scalar(2)}}) == floats({2}, {-12, 3}));
     CHECK_THROWS_WITH_AS(run_single({"DequantizeLinear", {x, scalar(2), Tensor::scalar(std::int8_t{0})}}),
@@ -157,8 +154,8 @@ TEST_CASE("products of every shape are exact") {
     const Shape shapes[] = {
         {{1, 3, 9, 11}, {8, 3, 3, 3}, {{"pads", list({1, 1, 1, 1})}, {"strides", list({2, 2})}}},
         {{2, 16, 5, 5}, {37, 16, 1, 1}, {}},
-        {{1, 40, 7, 6}, {40, 1, 3, 3}, {{"group", number(40)}, {"pads", list({2, 0, 1, 1})}}},
-        {{1, 6, 8, 8}, {9, 2, 2, 3}, {{"group", number(3)}, {"dilations", list({2, 1})}}},
+        {{1, 40, 7, 6}, {40, 1, 3, 3}, {{"group", attr(40)}, {"pads", list({2, 0, 1, 1})}}},
+        {{1, 6, 8, 8}, {9, 2, 2, 3}, {{"group", attr(3)}, {"dilations", list({2, 1})}}},
         {{1, 5, 13}, {4, 5, 4}, {{"pads", list({3, 0})}}},
         {{1, 2, 4, 4, 4}, {3, 2, 2, 2, 2}, {{"strides", list({1, 2, 1})}}},
         {{1, 4, 1, 1}, {6, 4, 1, 1}, {}},

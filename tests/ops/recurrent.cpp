@@ -28,14 +28,12 @@ Tensor b(std::int64_t gates, std::int64_t directions) { return spread({direction
 Tensor lengths(const std::vector<std::int32_t>& values) {
     return Tensor::of<std::int32_t>({static_cast<std::int64_t>(values.size())}, values);
 }
-Attr text(const char* value) { return std::string(value); }
-Attr integer(std::int64_t value) { return value; }
 
 OpCase full_lstm() {
     return {"LSTM",
             {spread(x_dims, 1), w(4, 2), r(4, 2), b(4, 2), lengths({2, 3}), spread({2, 2, units}, 5),
              spread({2, 2, units}, 6), spread({2, 3 * units}, 7)},
-            {{"direction", text("bidirectional")}, {"hidden_size", integer(units)}},
+            {{"direction", text("bidirectional")}, {"hidden_size", attr(units)}},
             0,
             3};
 }
@@ -59,7 +57,7 @@ TEST_CASE("LSTM in both directions with everything that is optional") {
 TEST_CASE("layout 1 has the batch first") {
     OpCase test = full_lstm();
     const auto expected = run_op(test);
-    test.attrs["layout"] = integer(1);
+    test.attrs["layout"] = attr(1);
     for (const std::size_t i : {0U, 5U, 6U}) test.inputs[i] = swapped(test.inputs[i], {1, 0, 2});
     const auto results = run_op(test);
     check_same(swapped(results[0], {1, 2, 0, 3}), expected[0]);
@@ -72,7 +70,7 @@ TEST_CASE("activations with parameters, clipped gates, coupled input and forget 
                        {spread(x_dims, 1), w(4, 1), r(4, 1), b(4, 1)},
                        {{"direction", text("reverse")},
                         {"clip", 0.5F},
-                        {"input_forget", integer(1)},
+                        {"input_forget", attr(1)},
                         {"activations", std::vector<std::string>{"HardSigmoid", "softsign", "LeakyRelu"}},
                         {"activation_alpha", std::vector<float>{0.25F, 0.125F}},
                         {"activation_beta", std::vector<float>{0.375F}}},
@@ -87,7 +85,7 @@ TEST_CASE("GRU resets before or after the product") {
     check_values(run_single({"GRU", inputs, {}}), {{3, 1, 2, 2},
                                                    {0.0797206, -0.360235, 0.040567, -0.362522, 0.122022, -0.597773,
                                                     0.0577666, -0.602593, 0, 0, 0.568487, -0.501651}});
-    check_values(run_single({"GRU", inputs, {{"linear_before_reset", integer(1)}}, 3}),
+    check_values(run_single({"GRU", inputs, {{"linear_before_reset", attr(1)}}, 3}),
                  {{3, 1, 2, 2},
                   {0.0173572, -0.34509, -0.0213378, -0.349786, -0.0096972, -0.575465, -0.0718793, -0.583709, 0, 0,
                    0.412665, -0.408235}});
@@ -151,7 +149,7 @@ TEST_CASE("recurrent operators say what does not fit") {
     };
     const Tensor x = spread(x_dims, 1);
     fails("GRU", {x, w(4, 1), r(3, 1)}, {}, "GRU 'node': W is [1,8,2], not [1,6,2]");
-    fails("LSTM", {x, w(4, 1), r(4, 1)}, {{"hidden_size", integer(3)}},
+    fails("LSTM", {x, w(4, 1), r(4, 1)}, {{"hidden_size", attr(3)}},
           "LSTM 'node': hidden_size is 3, but R has 2 units");
     fails("RNN", {x, w(1, 1), r(1, 1)}, {{"direction", text("up")}}, "RNN 'node': there is no direction 'up'");
     fails("RNN", {x, w(1, 1), r(1, 1)}, {{"activations", std::vector<std::string>{"Gauss"}}},

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -101,6 +102,21 @@ inline std::vector<Tensor> run_op(const OpCase& test) {
 }
 
 inline Tensor run_single(const OpCase& test) { return run_op(test).at(0); }
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
+
+inline Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
+inline Tensor i64s(const Dims& dims, const Dims& values) { return Tensor::of<std::int64_t>(dims, values); }
+/// Of one axis.
+inline Tensor ints(const Dims& values) { return Tensor::of_dims(values); }
+inline Tensor bools(const std::vector<bool>& values) {
+    return Tensor::of<bool>({static_cast<std::int64_t>(values.size())}, values);
+}
+
+inline Attr attr(std::int64_t value) { return value; }
+inline Attr list(const Dims& values) { return values; }
+inline Attr text(const char* value) { return std::string(value); }
 
 /// 0, 1, 2, ... as f32.
 inline Tensor counted(const Dims& dims) {

@@ -2,7 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <limits>
 
 #include "compiler/diagnostics.hpp"
 #include "tests/ops/run_op.hpp"
@@ -12,14 +11,6 @@ using namespace igata::test;
 
 namespace {
 
-constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
-
-Tensor i64s(const Dims& dims, const Dims& values) { return Tensor::of<std::int64_t>(dims, values); }
-Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
-Tensor bools(const std::vector<bool>& values) {
-    return Tensor::of<bool>({static_cast<std::int64_t>(values.size())}, values);
-}
-Attr attr(std::int64_t value) { return value; }
 Attrs reducing(const char* how) { return {{"reduction", std::string(how)}}; }
 
 }  // namespace

@@ -3,7 +3,6 @@
 // is the last output.
 #include <doctest/doctest.h>
 
-#include <limits>
 #include <optional>
 #include <random>
 
@@ -17,15 +16,7 @@ using namespace igata::test;
 
 namespace {
 
-constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
-
-Tensor i64s(const Dims& dims, const Dims& values) { return Tensor::of<std::int64_t>(dims, values); }
-Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
-Tensor bools(const std::vector<bool>& values) {
-    return Tensor::of<bool>({static_cast<std::int64_t>(values.size())}, values);
-}
 Tensor size(std::int64_t value) { return Tensor::scalar(value); }
-Attr attr(std::int64_t value) { return value; }
 Attrs along(std::int64_t axis) { return {{"axis", attr(axis)}}; }
 
 constexpr DataType all_types[] = {DataType::f64, DataType::f32, DataType::f16,    DataType::bf16, DataType::i8,

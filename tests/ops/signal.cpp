@@ -15,8 +15,6 @@ using namespace igata::test;
 
 namespace {
 
-Attr attr(std::int64_t value) { return value; }
-Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
 Tensor scalar(std::int64_t value) { return Tensor::scalar(value); }
 Tensor f32(const Dims& dims) { return ramp(DataType::f32, dims); }
 

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <limits>
 
 #include "compiler/diagnostics.hpp"
 #include "tests/ops/run_op.hpp"
@@ -13,19 +12,13 @@ using namespace igata::test;
 
 namespace {
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
-
-Attr number(std::int64_t value) { return value; }
-Attr text(const char* value) { return std::string(value); }
-
 Tensor floats(const std::vector<float>& values) {
     return Tensor::of<float>({static_cast<std::int64_t>(values.size())}, values);
 }
 
 /// The values after a conversion to the type with ONNX's number `code`.
 std::vector<double> converted(const Tensor& x, std::int64_t code, Attrs attrs = {}) {
-    attrs["to"] = number(code);
+    attrs["to"] = attr(code);
     const Tensor y = run_single({"Cast", {x}, attrs});
     CHECK(y.dtype() == data_type_from_code(code));
     CHECK(y.byte_size() == static_cast<std::size_t>(y.count()));
@@ -75,7 +68,7 @@ TEST_CASE("casts to powers of two round up, to the nearest or down") {
     check(converted(x, 24), {1, 2, 2, 2, 1, least, most, most, not_a_number});
     check(converted(x, 24, {{"round_mode", text("nearest")}}), {1, 1, 1, 2, 1, least, most, most, not_a_number});
     check(converted(x, 24, {{"round_mode", text("down")}}), {1, 1, 1, 1, 0.5, least, most, most, not_a_number});
-    check(converted(x, 24, {{"round_mode", text("nearest")}, {"saturate", number(0)}}),
+    check(converted(x, 24, {{"round_mode", text("nearest")}, {"saturate", attr(0)}}),
           {1, 1, 1, 2, 1, not_a_number, not_a_number, not_a_number, not_a_number});
     CHECK_THROWS_WITH_AS(converted(x, 24, {{"round_mode", text("sideways")}}),
                          doctest::Contains("round_mode must be up, down or nearest"), BadInput);
@@ -99,7 +92,7 @@ TEST_CASE("what moves elements takes small types, what computes with them does n
     const Tensor x = Tensor::of<float>({2, 3}, {1, -2, 3, -4, 5, -6}).cast(DataType::i4);
     CHECK(run_single({"Transpose", {x}}).to_f64() == std::vector<double>{1, -4, -2, 5, 3, -6});
     CHECK(run_single({"Reshape", {x, Tensor::of_dims({3, 2})}}).dims() == Dims{3, 2});
-    CHECK(run_single({"Concat", {x, x}, {{"axis", number(0)}}}).dims() == Dims{4, 3});
+    CHECK(run_single({"Concat", {x, x}, {{"axis", attr(0)}}}).dims() == Dims{4, 3});
     CHECK(run_single({"Identity", {x.cast(DataType::f8e5m2)}}).to_f64() == x.to_f64());
     CHECK(run_single({"CastLike", {floats({1.1F}), x.cast(DataType::f4e2m1)}}).to_f64() == std::vector<double>{1});
     CHECK_THROWS_WITH_AS(run_single({"Add", {x, x}}), doctest::Contains("i4 is not computed with"), Unsupported);

@@ -14,10 +14,6 @@ using namespace igata::test;
 
 namespace {
 
-Tensor i64s(const Dims& dims, const Dims& values) { return Tensor::of<std::int64_t>(dims, values); }
-Tensor floats(const Dims& dims, const std::vector<float>& values) { return Tensor::of<float>(dims, values); }
-Attr attr(std::int64_t value) { return value; }
-
 std::vector<Tensor> top_k(const Tensor& x, std::int64_t k, const Attrs& attrs = {}, int version = 0) {
     return run_op({"TopK", {x, Tensor::of_dims({k})}, attrs, version, 2});
 }
