@@ -166,7 +166,7 @@ OpDef split_op() {
 // Concat -------------------------------------------------------------------------------------------------------------
 
 std::size_t concat_axis(const Node& node, std::size_t rank) {
-    return as_index(normalize_axis(node.attrs.get_int("axis", 1), rank));
+    return as_index(normalize_axis(node.attrs.get_int("axis", 0), rank));
 }
 
 void infer_concat(InferContext& c) {
@@ -201,7 +201,10 @@ OpDef concat_op() {
     op.name = "Concat";
     op.newest = 13;
     op.max_inputs = -1;
-    op.attrs = {{"axis", AttrKind::integer}};
+    op.attrs = {{"axis", AttrKind::integer, true}};
+    op.raise = [](Graph&, NodeIt node) {
+        if (before(*node, 4)) node->attrs.emplace("axis", std::int64_t{1});
+    };
     op.infer = infer_concat;
     op.eval = [](EvalContext& c) {
         Tensor& result = c.make_output(0);

@@ -148,7 +148,7 @@ TEST_CASE("Split into given and equal parts, the last one smaller") {
     CHECK_THROWS_AS(run_op({"Split", {x, ints({2, 2})}, {{"axis", attr(1)}}, 0, 2}), BadInput);
 }
 
-TEST_CASE("Concat joins along its axis, 1 by default in opset 1") {
+TEST_CASE("Concat joins along its axis, which has a default in opset 1 only") {
     const Tensor a = counted({2, 1});
     const Tensor b = floats({2, 2}, {7, 8, 9, 10});
     CHECK(run_single({"Concat", {a, b, a}, {{"axis", attr(-1)}}}) == floats({2, 4}, {0, 7, 8, 0, 1, 9, 10, 1}));
@@ -190,3 +190,5 @@ TEST_CASE("Expand and Tile repeat") {
     CHECK(run_single({"Tile", {counted({2, 1}), Tensor::scalar(3.0F), Tensor::scalar(1.0F)}, {}, 1}) ==
           floats({2, 3}, {0, 0, 0, 1, 1, 1}));
 }
+    CHECK_THROWS_WITH_AS(run_op({"Concat", {a, b}, {}, 4}), "Concat 'node' (opset 4): attribute 'axis' is missing",
+                         BadInput);
