@@ -81,6 +81,7 @@ public:
 
 private:
     static constexpr std::size_t most_nested = 64;
+    static constexpr std::size_t most_nodes = 1'000'000;
 
     static std::string canonical(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
 
@@ -110,6 +111,9 @@ private:
 
     /// Appends the node, or what it stands for.
     void emit(NodeProto& node, Nodes& out) {
+        if (outermost_ != nullptr && ++nodes_ > most_nodes)
+            fail(fmt::format("function '{}' stands for too many nodes: all calls together may stand for {} at most",
+                             outermost_->name(), most_nodes));
         const auto function = functions_.find({canonical(node.domain()), node.op_type(), overload_of(node, 8)});
         if (function != functions_.end()) return call(*function->second, node, out);
         for (AttributeProto& attribute : *node.mutable_attribute())
@@ -119,8 +123,11 @@ private:
 
     void call(const FunctionProto& function, const NodeProto& node, Nodes& out) {
         const std::string prefix = node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name();
-        if (callers_.size() == most_nested || !callers_.insert(&function).second)
-            fail(fmt::format("function '{}' calls itself", function.name()));
+        if (callers_.size() == most_nested)
+            fail(fmt::format("function '{}' is called through {} others, which is too deep", function.name(),
+                             most_nested));
+        if (!callers_.insert(&function).second) fail(fmt::format("function '{}' calls itself", function.name()));
+        if (callers_.size() == 1) outermost_ = &function;
         if (node.input_size() > function.input_size() || node.output_size() > function.output_size())
             fail(fmt::format("'{}' calls function '{}' with {} inputs and {} outputs; it has {} and {}", prefix,
                              function.name(), node.input_size(), node.output_size(), function.input_size(),
@@ -151,6 +158,7 @@ private:
             identity.add_output(target);
         }
         callers_.erase(&function);
+        if (callers_.empty()) outermost_ = nullptr;
     }
 
     /// The function's names and attributes become those of the call.
@@ -213,6 +221,8 @@ private:
     std::map<std::tuple<std::string, std::string, std::string>, const FunctionProto*> functions_;
     std::unordered_set<std::string> taken_;
     std::set<const FunctionProto*> callers_;
+    const FunctionProto* outermost_ = nullptr;  ///< of the callers
+    std::size_t nodes_ = 0;                     ///< that calls stand for, calls in between counted
 };
 
 }  // namespace

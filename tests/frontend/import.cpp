@@ -217,6 +217,49 @@ TEST_CASE("functions that cannot be are refused") {
     itself.set_op_type("twice");
     itself.set_domain("local");
     CHECK(message(model) == "4: function 'twice' calls itself");
+    itself.mutable_input()->RemoveLast();
+    auto& other = *model.add_functions();
+    other = model.functions(0);
+    other.set_name("other");
+    itself.set_op_type("other");
+    CHECK(message(model) == "4: function 'twice' calls itself");
+}
+
+namespace {
+
+/// f0 is Relu twice; each further function calls the one before twice.
+onnx::ModelProto model_of_doubling_functions(int functions) {
+    onnx::ModelProto model = make_model(17, 8);
+    model.add_opset_import()->set_domain("local");
+    model.mutable_opset_import(1)->set_version(1);
+    add_value(*model.mutable_graph()->add_input(), "x", {"4"});
+    add_value(*model.mutable_graph()->add_output(), "y", {"4"});
+    for (int i = 0; i < functions; ++i) {
+        onnx::FunctionProto& function = *model.add_functions();
+        function.set_domain("local");
+        function.set_name("f" + std::to_string(i));
+        function.add_input("a");
+        function.add_output("c");
+        for (const auto& [from, to] : {std::pair("a", "b"), std::pair("b", "c")}) {
+            onnx::NodeProto& node = *function.add_node();
+            node.set_op_type(i == 0 ? "Relu" : "f" + std::to_string(i - 1));
+            if (i > 0) node.set_domain("local");
+            node.add_input(from);
+            node.add_output(to);
+        }
+    }
+    add_node(model, "f" + std::to_string(functions - 1), {"x"}, {"y"}).set_domain("local");
+    return model;
+}
+
+}  // namespace
+
+TEST_CASE("functions that stand for too many nodes are refused by name") {
+    CHECK(message(model_of_doubling_functions(10)) == "accepted");
+    CHECK(message(model_of_doubling_functions(30)) ==
+          "4: function 'f29' stands for too many nodes: all calls together may stand for 1000000 at most");
+    CHECK(message(model_of_doubling_functions(65)) ==
+          "4: function 'f0' is called through 64 others, which is too deep");
 }
 
 TEST_CASE("a broken graph is refused with the name of what is broken") {
