@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -302,13 +303,18 @@ std::vector<Tensor> eval_node(const Graph& graph, const Node& node, const std::v
 /// `Conv 'block1/conv' (opset 17)`: how messages name a node.
 std::string describe(const Node& node);
 /// Returns work(). A std::invalid_argument out of it (who reads the node's attributes and constants finds that they
-/// make no sense) becomes a BadInput that names the node, which must outlive the work.
+/// make no sense), or a lack of memory, becomes a BadInput that names the node, which must outlive the work.
 template <class Work>
 auto name_in_errors(const Node& node, Work&& work) -> decltype(work()) {
+    const char* too_large = "what it computes needs more memory than there is";
     try {
         return work();
     } catch (const std::invalid_argument& error) {
         throw BadInput(describe(node) + ": " + error.what());
+    } catch (const std::length_error&) {
+        throw BadInput(describe(node) + ": " + too_large);
+    } catch (const std::bad_alloc&) {
+        throw BadInput(describe(node) + ": " + too_large);
     }
 }
 

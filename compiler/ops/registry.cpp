@@ -169,20 +169,22 @@ std::vector<Tensor> eval_node(const Graph& graph, const Node& node, const std::v
     const OpDef& op = op_of(node);
     const std::vector<ValueType> types = output_types(graph, node, op);
     const auto own = inputs.begin() + static_cast<std::ptrdiff_t>(node.own_input_count());
-    std::vector<Tensor> results;
-    if (op.eval) {
-        EvalContext context(node, {inputs.begin(), own}, types);
-        name_in_errors(node, [&] { op.eval(context); });
-        results = std::move(context.results());
-    } else {
-        results.push_back(eval_elementwise(graph, node, inputs, types.at(0)));
-    }
-    if (node.has_epilogue()) {
-        std::vector<const Tensor*> operands{&results.at(0)};
-        operands.insert(operands.end(), own, inputs.end());
-        results[0] = eval_map(node.epilogue, operands, types.at(0));
-    }
-    return results;
+    return name_in_errors(node, [&] {
+        std::vector<Tensor> results;
+        if (op.eval) {
+            EvalContext context(node, {inputs.begin(), own}, types);
+            op.eval(context);
+            results = std::move(context.results());
+        } else {
+            results.push_back(eval_elementwise(graph, node, inputs, types.at(0)));
+        }
+        if (node.has_epilogue()) {
+            std::vector<const Tensor*> operands{&results.at(0)};
+            operands.insert(operands.end(), own, inputs.end());
+            results[0] = eval_map(node.epilogue, operands, types.at(0));
+        }
+        return results;
+    });
 }
 
 std::string describe(const Node& node) {

@@ -48,11 +48,13 @@ Plan GraphLowering::run() {
 void GraphLowering::lower_nodes() {
     for (const Node& node : graph_.nodes) {
         node_ = &node;
-        try {
-            lower_node();
-        } catch (const std::invalid_argument& error) {
-            unsupported(error.what());
-        }
+        name_in_errors(node, [&] {
+            try {
+                lower_node();
+            } catch (const std::invalid_argument& error) {
+                unsupported(error.what());
+            }
+        });
         ++position_;
     }
 }

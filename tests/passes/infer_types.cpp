@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "compiler/ir/text.hpp"
+#include "compiler/ops/op.hpp"
 #include "compiler/passes/passes.hpp"
 #include "tests/passes/before_after.hpp"
 
@@ -72,4 +73,14 @@ TEST_CASE("infer_types refuses to gather from nothing, and windows out of all bo
                  remarks),
         "Conv (opset 13): pads [8589934592,0] is too large", BadInput);
     CHECK_NOTHROW(inferred("graph opset=13 (x: f32[0,2], i: i64[0]) -> (y) { y = Gather(x, i) }", remarks));
+}
+
+TEST_CASE("a lack of memory names the node") {
+    Node node;
+    node.op = "Tile";
+    node.name = "wide";
+    node.version = 13;
+    const char* message = "Tile 'wide' (opset 13): what it computes needs more memory than there is";
+    CHECK_THROWS_WITH_AS(name_in_errors(node, [] { throw std::bad_alloc(); }), message, BadInput);
+    CHECK_THROWS_WITH_AS(name_in_errors(node, [] { throw std::length_error("vector"); }), message, BadInput);
 }
