@@ -97,24 +97,21 @@ void print_audit(const std::vector<Int8Layer>& layers) {
 ExitCode command_check(const CheckFlags& flags) {
     Remarks remarks;
     const Graph graph = load_model(flags.model, remarks);
-    const bool open = !flags.passes && flags.pipeline.bind.empty() && leaves_dims_open(graph);
+    const bool open = !flags.passes && !flags.int8 && flags.pipeline.bind.empty() && leaves_dims_open(graph);
     std::string culprit;
+    std::vector<Int8Layer> layers;
     for (const Bindings& bindings : parse_bindings(flags.pipeline.bind)) {
         if (open || !culprit.empty()) break;
         PassChecker checker;
         PipelineFlags pipeline = flags.pipeline;  // an operator may be supported, and what a node wants of it not
-        if (flags.passes) pipeline.after = [&](const std::string& pass, const Graph& now) { checker.after(pass, now); };
+        pipeline.after = [&](const std::string& pass, const Graph& now) {
+            if (flags.passes) checker.after(pass, now);
+            if (flags.int8 && pass == "fuse_quantized") layers = audit_int8(now);
+        };
         Remarks own;
         (void)run_pipeline(flags.model, clone(graph), pipeline, bindings, own);
         add_new_remarks(remarks, own);
         culprit = checker.culprit();
-    }
-    std::vector<Int8Layer> layers;
-    if (flags.int8 && culprit.empty()) {
-        PipelineFlags pipeline = flags.pipeline;
-        pipeline.stop_after = "fuse_quantized";
-        const Bindings bindings = parse_bindings(flags.pipeline.bind).front();
-        layers = audit_int8(run_pipeline(flags.model, clone(graph), pipeline, bindings, remarks).graph);
     }
     print_remarks(flags.pipeline, remarks);
     if (!culprit.empty()) {
