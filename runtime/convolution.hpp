@@ -37,34 +37,6 @@ inline MemorySpec grouped_weights(const ConvolutionSpec& spec) {
     return grouped;
 }
 
-/// Activations as they lie, unless only a slow implementation takes them so, or that is wished for: then in the
-/// primitive's own layout. What is multiplied may be rounded (spec.bf16).
-inline dnnl::convolution_forward::primitive_desc choose_convolution(const dnnl::engine& engine,
-                                                                    const ConvolutionSpec& spec, const MemorySpec& dst,
-                                                                    const dnnl::primitive_attr& attr) {
-    const DataType factors = onednn::type_of_factors(spec.bf16);
-    const MemorySpec weights = onednn::with_type(grouped_weights(spec), factors);
-    const MemorySpec src = onednn::with_type(spec.src, factors);
-    onednn::ConvolutionDescs descs;
-    descs.weights = onednn::any_layout(weights);
-    if (spec.bias.rank > 0) descs.bias = onednn::memory_desc(spec.bias);
-    for (int i = 0; i < spec.spatial; ++i) {
-        descs.strides.push_back(spec.strides[i]);
-        descs.dilations.push_back(spec.dilations[i] - 1);
-        descs.pads_begin.push_back(spec.pads_begin[i]);
-        descs.pads_end.push_back(spec.pads_end[i]);
-    }
-    descs.src = onednn::memory_desc(src);
-    descs.dst = onednn::memory_desc(dst);
-    auto exact = onednn::make_convolution(engine, descs, attr);
-    const bool reordered = spec.implementation == Implementation::onednn_reordered;
-    if (!reordered && !onednn::is_slow(onednn::implementation(exact))) return exact;
-    descs.src = onednn::any_layout(src);
-    descs.dst = onednn::any_layout(dst);
-    auto free = onednn::make_convolution(engine, descs, attr);
-    return onednn::is_slow(onednn::implementation(free)) ? exact : free;
-}
-
 /// Whether some results read nothing but padding.
 inline bool reads_only_padding(const ConvolutionSpec& spec) {
     for (int i = 0; i < spec.spatial; ++i) {
@@ -77,8 +49,13 @@ inline bool reads_only_padding(const ConvolutionSpec& spec) {
 /// oneDNN's, without scale and mean. What lies as f32 and is multiplied as bf16 is converted as it is reordered.
 inline std::unique_ptr<Operation> make_onednn_convolution(const Builder& builder, const ConvolutionSpec& spec) {
     enum Operand : int { src, weights, bias, dst };
+    const DataType factors = onednn::type_of_factors(spec.bf16);
+    const MemorySpec source = onednn::with_type(spec.src, factors);
+    const MemorySpec kernel = onednn::with_type(grouped_weights(spec), factors);
+    const bool reordered = spec.implementation == Implementation::onednn_reordered;
     const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
-        const auto pd = choose_convolution(builder.engine, spec, result, ops.attr());
+        const auto pd = onednn::choose_layouts<dnnl::convolution_forward>(builder.engine, spec, source, kernel, result,
+                                                                          ops.attr(), reordered);
         // oneDNN 2.6 gives every group the first one's part of a binary operand.
         if (spec.groups > 1 && ops.has_operands() && onednn::is_gemm(onednn::implementation(pd)))
             throw dnnl::error(dnnl_unimplemented, "binary post-ops of groups");

@@ -32,40 +32,18 @@ inline MemorySpec deconvolution_weights(const DeconvolutionSpec& spec) {
     return weights;
 }
 
-/// Activations as they lie, unless only a slow implementation takes them so: then in the primitive's own layout.
-inline dnnl::deconvolution_forward::primitive_desc choose_deconvolution(const dnnl::engine& engine,
-                                                                        const DeconvolutionSpec& spec,
-                                                                        const MemorySpec& dst,
-                                                                        const dnnl::primitive_attr& attr) {
-    onednn::ConvolutionDescs descs;
-    descs.weights = onednn::any_layout(deconvolution_weights(spec));
-    if (spec.bias.rank > 0) descs.bias = onednn::memory_desc(spec.bias);
-    for (int i = 0; i < spec.spatial; ++i) {
-        descs.strides.push_back(spec.strides[i]);
-        descs.dilations.push_back(spec.dilations[i] - 1);
-        descs.pads_begin.push_back(spec.pads_begin[i]);
-        descs.pads_end.push_back(spec.pads_end[i]);
-    }
-    descs.src = onednn::memory_desc(spec.src);
-    descs.dst = onednn::memory_desc(dst);
-    auto exact = onednn::make_deconvolution(engine, descs, attr);
-    if (!onednn::is_slow(onednn::implementation(exact))) return exact;
-    descs.src = onednn::any_layout(spec.src);
-    descs.dst = onednn::any_layout(dst);
-    auto free = onednn::make_deconvolution(engine, descs, attr);
-    return onednn::is_slow(onednn::implementation(free)) ? exact : free;
-}
-
 /// Throws dnnl::error or std::runtime_error if there is no implementation.
 inline std::unique_ptr<Operation> make_operation(const Builder& builder, const DeconvolutionSpec& spec) {
     enum Operand : int { src, weights, bias, dst };
     if (DisjointDeconvolution::fits(builder, spec)) return std::make_unique<DisjointDeconvolution>(builder, spec);
+    const MemorySpec kernel = deconvolution_weights(spec);
     const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
-        const auto pd = choose_deconvolution(builder.engine, spec, result, ops.attr());
+        const auto pd = onednn::choose_layouts<dnnl::deconvolution_forward>(builder.engine, spec, spec.src, kernel,
+                                                                            result, ops.attr());
         auto operation =
             std::make_unique<PrimitiveOperation>(builder, dnnl::deconvolution_forward(pd), pd.scratchpad_desc());
         operation->add(DNNL_ARG_SRC, src, onednn::memory_desc(spec.src), pd.src_desc());
-        operation->add(DNNL_ARG_WEIGHTS, weights, onednn::memory_desc(deconvolution_weights(spec)), pd.weights_desc());
+        operation->add(DNNL_ARG_WEIGHTS, weights, onednn::memory_desc(kernel), pd.weights_desc());
         if (spec.bias.rank > 0) operation->add(DNNL_ARG_BIAS, bias, onednn::memory_desc(spec.bias), pd.bias_desc());
         operation->add(DNNL_ARG_DST, dst, onednn::memory_desc(result), pd.dst_desc(), ops.dst_use());
         return operation;

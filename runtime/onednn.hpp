@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include "runtime/specs.hpp"
 
@@ -150,17 +151,21 @@ inline dnnl::primitive_attr user_scratchpad() {
     return attr;
 }
 
-/// What a convolution is, once layouts are chosen. `weights` has the group as first dim if there are groups.
+/// What a convolution is, once layouts are chosen. `weights` are [oc, ic, k...] in either direction, with the group as
+/// first dim if there are groups.
 struct ConvolutionDescs {
     Desc src, weights, bias, dst;  ///< an empty bias: none
     dnnl::memory::dims strides, dilations, pads_begin, pads_end;
 };
 
-inline dnnl::convolution_forward::primitive_desc make_convolution(const dnnl::engine& engine, const ConvolutionDescs& d,
-                                                                  const dnnl::primitive_attr& attr) {
-    using dnnl::convolution_forward;
+/// Primitive: dnnl::convolution_forward or dnnl::deconvolution_forward.
+template <class Primitive>
+typename Primitive::primitive_desc make_convolution(const dnnl::engine& engine, const ConvolutionDescs& d,
+                                                    const dnnl::primitive_attr& attr) {
     constexpr auto prop = dnnl::prop_kind::forward_inference;
-    constexpr auto algorithm = dnnl::algorithm::convolution_direct;
+    constexpr auto algorithm = std::is_same_v<Primitive, dnnl::convolution_forward>
+                                   ? dnnl::algorithm::convolution_direct
+                                   : dnnl::algorithm::deconvolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
     return {engine, prop,      algorithm,   d.src,        d.weights,  d.bias,
             d.dst,  d.strides, d.dilations, d.pads_begin, d.pads_end, attr};
@@ -171,20 +176,29 @@ inline dnnl::convolution_forward::primitive_desc make_convolution(const dnnl::en
 #endif
 }
 
-/// Weights are [oc, ic, k...], as a convolution's.
-inline dnnl::deconvolution_forward::primitive_desc make_deconvolution(const dnnl::engine& engine,
-                                                                      const ConvolutionDescs& d,
-                                                                      const dnnl::primitive_attr& attr) {
-    constexpr auto prop = dnnl::prop_kind::forward_inference;
-    constexpr auto algorithm = dnnl::algorithm::deconvolution_direct;
-#if DNNL_VERSION_MAJOR >= 3
-    return {engine, prop,      algorithm,   d.src,        d.weights,  d.bias,
-            d.dst,  d.strides, d.dilations, d.pads_begin, d.pads_end, attr};
-#else
-    return {{prop, algorithm, d.src, d.weights, d.bias, d.dst, d.strides, d.dilations, d.pads_begin, d.pads_end},
-            attr,
-            engine};
-#endif
+/// Activations as they lie, unless only a slow implementation takes them so, or `reordered` wishes for it: then in the
+/// primitive's own layout, as weights always are.
+template <class Primitive, class Spec>
+typename Primitive::primitive_desc choose_layouts(const dnnl::engine& engine, const Spec& spec, const MemorySpec& src,
+                                                  const MemorySpec& weights, const MemorySpec& dst,
+                                                  const dnnl::primitive_attr& attr, bool reordered = false) {
+    ConvolutionDescs descs;
+    descs.weights = any_layout(weights);
+    if (spec.bias.rank > 0) descs.bias = memory_desc(spec.bias);
+    for (int i = 0; i < spec.spatial; ++i) {
+        descs.strides.push_back(spec.strides[i]);
+        descs.dilations.push_back(spec.dilations[i] - 1);
+        descs.pads_begin.push_back(spec.pads_begin[i]);
+        descs.pads_end.push_back(spec.pads_end[i]);
+    }
+    descs.src = memory_desc(src);
+    descs.dst = memory_desc(dst);
+    auto exact = make_convolution<Primitive>(engine, descs, attr);
+    if (!reordered && !is_slow(implementation(exact))) return exact;
+    descs.src = any_layout(src);
+    descs.dst = any_layout(dst);
+    auto free = make_convolution<Primitive>(engine, descs, attr);
+    return is_slow(implementation(free)) ? exact : free;
 }
 
 inline dnnl::matmul::primitive_desc make_matmul(const dnnl::engine& engine, const Desc& a, const Desc& b,
