@@ -212,10 +212,8 @@ inline dnnl::matmul::primitive_desc make_matmul(const dnnl::engine& engine, cons
 
 #if DNNL_VERSION_MAJOR >= 3
 using PoolingForward = dnnl::pooling_forward;
-using SoftmaxForward = dnnl::softmax_forward;
 #else
 using PoolingForward = dnnl::pooling_v2_forward;
-using SoftmaxForward = dnnl::softmax_v2_forward;
 #endif
 
 inline PoolingForward::primitive_desc make_pooling(const dnnl::engine& engine, Pooling pooling, const Desc& src,
@@ -232,17 +230,6 @@ inline PoolingForward::primitive_desc make_pooling(const dnnl::engine& engine, P
     return {engine, prop, algorithm, src, dst, strides, kernel, dilations, pads_begin, pads_end, user_scratchpad()};
 #else
     return {{prop, algorithm, src, dst, strides, kernel, dilations, pads_begin, pads_end}, user_scratchpad(), engine};
-#endif
-}
-
-inline SoftmaxForward::primitive_desc make_softmax(const dnnl::engine& engine, bool logarithm, const Desc& src,
-                                                   const Desc& dst, int axis) {
-    constexpr auto prop = dnnl::prop_kind::forward_inference;
-    const auto algorithm = logarithm ? dnnl::algorithm::softmax_log : dnnl::algorithm::softmax_accurate;
-#if DNNL_VERSION_MAJOR >= 3
-    return {engine, prop, algorithm, src, dst, axis, user_scratchpad()};
-#else
-    return {{prop, algorithm, src, dst, axis}, user_scratchpad(), engine};
 #endif
 }
 

@@ -47,8 +47,8 @@ struct Collect {
     }
     void operator()(const runtime::MatMulSpec& spec) const { needs.add("MATMUL", spec.a, spec.bf16); }
     void operator()(const runtime::PoolingSpec& spec) const { needs.add("POOLING", spec.src); }
-    void operator()(const runtime::SoftmaxSpec& spec) const { needs.add("SOFTMAX", spec.src); }
     void operator()(const runtime::LrnSpec& spec) const { needs.add("LRN", spec.src); }
+    void operator()(const runtime::SoftmaxSpec&) const {}
     void operator()(const runtime::KernelSpec&) const {}
     void operator()(const runtime::ControlSpec&) const {}
     void operator()(const Loop&) const {}
