@@ -101,6 +101,30 @@ TEST_CASE("a ConstantOfShape of many elements holds one of them") {
     CHECK(PlanEngine(plan).run({floats({1}, {3})})[0].values<float>().back() == 3);
 }
 
+TEST_CASE("tensors of more than eight axes may be looked at otherwise, and are not computed with") {
+    const auto text = [](const std::string& body) {
+        return "graph (x: f32[512]) -> (y) { nine = constant i64[9] {2,2,2,2,2,2,2,2,2}  flat = constant i64[1] {-1}  "
+               "a = Reshape(x, nine)  " +
+               body + "  y = Reshape(b, flat) }";
+    };
+    const Graph views = typed_graph(text("b = Transpose(a) {perm=[8,0,7,1,6,2,5,3,4]}"));
+    CHECK(run_plan(views, {counted({512})})[0] == evaluate(views, {counted({512})})[0]);
+    const auto refused = [&](const std::string& body, const char* message) {
+        const Graph graph = typed_graph(text(body + "  ; nine\n"));
+        CHECK_THROWS_WITH_AS(run_plan(graph, {counted({512})}), message, Unsupported);
+    };
+    refused("b = Softmax(a) {axis=4}", "Softmax 'nine': rank 9 is beyond the limit of 8");
+    refused(
+        "c = constant f32[2,1,2,1,2,1,2,1,2] " + std::string("{") +
+            [] {
+                std::string values = "1";
+                for (int i = 1; i < 32; ++i) values += ",1";
+                return values;
+            }() +
+            "}  b = Add(a, c)",
+        "Add 'nine': a loop of 9 dims is beyond the limit of 8");
+}
+
 TEST_CASE("Transpose reverses the axes unless told otherwise") {
     CHECK(run_single({"Transpose", {counted({2, 3})}}) == floats({3, 2}, {0, 3, 1, 4, 2, 5}));
     const Tensor y = run_single({"Transpose", {counted({1, 2, 2, 3})}, {{"perm", list({0, 3, 1, 2})}}});
