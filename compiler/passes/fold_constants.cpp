@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ir/subgraphs.hpp"
+#include "compiler/ops/known_value.hpp"
 #include "compiler/ops/op.hpp"
 #include "compiler/passes/expand_control.hpp"
 #include "compiler/passes/passes.hpp"
@@ -21,7 +22,6 @@ namespace igata {
 namespace {
 
 constexpr std::int64_t small_elements = 4096;  // shape arithmetic, found while inferring
-constexpr std::size_t bloat_bytes = 16 << 20;  // results up to this size are always worth having
 
 std::int64_t elements(const Graph& graph, ValueId id) {
     return id == no_value ? 0 : element_count(graph.value(id).type.dims);
@@ -38,13 +38,11 @@ bool is_determined(const Node& node) {
 }
 
 bool is_bloat(const Graph& graph, const Node& node) {
-    std::size_t in = 0;
-    std::size_t out = 0;
+    std::size_t source = 0;
     for (const ValueId id : node.inputs)
-        if (id != no_value) in += graph.constant(id)->byte_size();
-    for (const ValueId id : node.outputs)
-        if (id != no_value) out += static_cast<std::size_t>(elements(graph, id)) * size_of(graph.value(id).type.dtype);
-    return out > bloat_bytes && out > 2 * in;
+        if (id != no_value) source += graph.constant(id)->byte_size();
+    return std::any_of(node.outputs.begin(), node.outputs.end(),
+                       [&](ValueId id) { return id != no_value && bloats(graph.value(id).type, source); });
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ir/view.hpp"
+#include "compiler/ops/known_value.hpp"
 #include "compiler/passes/build_loop.hpp"
 
 namespace igata {
@@ -151,7 +152,8 @@ View GraphLowering::constant(const Tensor& tensor) {
 
 View GraphLowering::in_order(const View& view, const std::vector<int>& order) {
     if (view.has_order(order)) return with_order(view, order);
-    if (const auto& tensor = plan_.buffer(view.buffer).constant) {
+    const auto& tensor = plan_.buffer(view.buffer).constant;
+    if (tensor && !bloats({view.dtype, view.dims}, tensor->byte_size())) {
         const std::vector<std::int64_t> perm(order.begin(), order.end());
         View reordered = constant(copy_of(*tensor, transposed(view, perm)));
         reordered.dims = view.dims;

@@ -89,16 +89,48 @@ TEST_CASE("ConstantOfShape, Range and EyeLike") {
           floats({2, 2}, {0, 0, 1, 0}));
 }
 
-TEST_CASE("a ConstantOfShape of many elements holds one of them") {
-    const std::string text = R"(graph (x: f32[1]) -> (y) {
+TEST_CASE("constants of many elements that follow from few numbers are made at run time") {
+    const auto planned = [](const std::string& body, const Tensor& x) {
+        Remarks remarks;
+        const Plan plan =
+            run_pipeline(parse_graph("graph (x: " + to_string(x.type()) + ") -> (y) {" + body + "}"), {}, remarks).plan;
+        CHECK(plan.weight_bytes < 100'000);
+        return PlanEngine(plan).run({x})[0];
+    };
+    const Tensor filled = planned(R"(
       shape = constant i64[2] {4096,2048}
       filled = ConstantOfShape(shape)
-      y = Add(filled, x)
-    })";
-    Remarks remarks;
-    const Plan plan = run_pipeline(parse_graph(text), {}, remarks).plan;
-    CHECK(plan.weight_bytes < 1024);
-    CHECK(PlanEngine(plan).run({floats({1}, {3})})[0].values<float>().back() == 3);
+      y = Add(filled, x))",
+                                  floats({1}, {3}));
+    CHECK(filled.values<float>().back() == 3);
+    const Tensor range = planned(R"(
+      start = constant i64[] {5}  limit = constant i64[] {-9000001}  delta = constant i64[] {-2}
+      range = Range(start, limit, delta)
+      y = Add(range, x))",
+                                 ints({1}));
+    REQUIRE(range.count() == 4500003);
+    for (const std::int64_t i : {0, 4095, 4096, 4497407, 4497408, 4500002})
+        CHECK(range.values<std::int64_t>()[static_cast<std::size_t>(i)] == 6 - 2 * i);
+    const Tensor steps = planned(R"(
+      start = constant f32[] {1}  limit = constant f32[] {1000001}  delta = constant f32[] {0.125}
+      range = Range(start, limit, delta)
+      y = Add(range, x))",
+                                 floats({1}, {1}));
+    REQUIRE(steps.count() == 8000000);
+    for (const std::size_t i : {0, 5000, 7999999})
+        CHECK(steps.values<float>()[i] == 2 + 0.125F * static_cast<float>(i));
+    const Tensor tiled = planned(R"(
+      line = constant f32[3] {1,2,3}
+      repeats = constant i64[1] {2000000}
+      tiles = Tile(line, repeats)
+      y = Add(tiles, x))",
+                                 floats({1}, {1}));
+    REQUIRE(tiled.count() == 6000000);
+    CHECK(tiled.values<float>()[5999998] == 3);
+    const Tensor eye = planned("eye = EyeLike(x) {k=1} y = Add(eye, x)", Tensor(DataType::f32, {2100, 2100}));
+    CHECK(eye.values<float>()[2100 + 1] == 0);
+    CHECK(eye.values<float>()[2100 + 2] == 1);
+    CHECK(eye.values<float>()[2 * 2100 + 1] == 0);
 }
 
 TEST_CASE("tensors of more than eight axes may be looked at otherwise, and are not computed with") {
@@ -177,6 +209,8 @@ TEST_CASE("Concat joins along its axis, which has a default in opset 1 only") {
     const Tensor b = floats({2, 2}, {7, 8, 9, 10});
     CHECK(run_single({"Concat", {a, b, a}, {{"axis", attr(-1)}}}) == floats({2, 4}, {0, 7, 8, 0, 1, 9, 10, 1}));
     CHECK(run_single({"Concat", {a, b}, {}, 1}).dims() == Dims{2, 3});
+    CHECK_THROWS_WITH_AS(run_op({"Concat", {a, b}, {}, 4}), "Concat 'node' (opset 4): attribute 'axis' is missing",
+                         BadInput);
     CHECK_THROWS_WITH_AS(run_op({"Concat", {a, b}, {{"axis", attr(0)}}}),
                          "Concat 'node': input 1 is f32[2,2], which does not fit f32[2,1] along axis 0", BadInput);
 }
@@ -214,5 +248,3 @@ TEST_CASE("Expand and Tile repeat") {
     CHECK(run_single({"Tile", {counted({2, 1}), Tensor::scalar(3.0F), Tensor::scalar(1.0F)}, {}, 1}) ==
           floats({2, 3}, {0, 0, 0, 1, 1, 1}));
 }
-    CHECK_THROWS_WITH_AS(run_op({"Concat", {a, b}, {}, 4}), "Concat 'node' (opset 4): attribute 'axis' is missing",
-                         BadInput);
