@@ -3,6 +3,7 @@
 
 #include "compiler/ops/lower_convolution.hpp"
 #include "compiler/ops/op.hpp"
+#include "compiler/ops/rules/crop_kernel.hpp"
 #include "compiler/ops/rules/fold_affine.hpp"
 #include "compiler/ops/rules/fold_pad.hpp"
 #include "compiler/ops/widen.hpp"
@@ -143,6 +144,7 @@ void register_conv(Registry& registry) {
     conv.widens_halves = true;
     add_conv_pad_rules(conv.rules);
     add_conv_affine_rules(conv.rules);
+    add_crop_kernel_rule(conv.rules);
     registry.add(std::move(conv));
 }
 
