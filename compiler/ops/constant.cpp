@@ -76,6 +76,7 @@ OpDef constant_of_shape_op() {
     op.since = 9;
     op.newest = 21;
     op.attrs = {{"value", AttrKind::tensor}};
+    op.carry_axis = [](const InferContext&, std::size_t, int axis) { return axis; };
     return op;
 }
 
@@ -150,6 +151,11 @@ OpDef range_op() {
     op.since = 11;
     op.newest = 11;
     op.min_inputs = op.max_inputs = 3;
+    op.carry_axis = [](const InferContext& c, std::size_t input, int) {
+        const bool counts = input == 1 && c.constant(0) != nullptr && c.constant(0)->scalar_f64() == 0 &&
+                            c.constant(2) != nullptr && c.constant(2)->scalar_f64() == 1;
+        return counts ? 0 : -1;
+    };
     return op;
 }
 

@@ -9,6 +9,17 @@ namespace igata {
 
 namespace {
 
+/// What is open stays so as a whole; what is repeated as often as a true size says must be one.
+int carry_expanded(const InferContext& c, std::size_t input, int axis) {
+    const Dims& from = c.dims(0);
+    const Dims& to = c.graph().value(c.node().outputs.at(0)).type.dims;
+    const std::size_t carried = as_index(axis) + to.size() - (input == 0 ? from.size() : as_index(c.dims(1)[0]));
+    const bool added = carried + from.size() < to.size();
+    const std::int64_t dim = added ? 1 : from[carried + from.size() - to.size()];
+    const bool is_open = input == 0 || c.graph().value(c.node().input(0)).true_size;
+    return dim == (is_open ? to[carried] : 1) ? static_cast<int>(carried) : -1;
+}
+
 OpDef expand_op() {
     OpDef op;
     op.name = "Expand";
@@ -25,6 +36,7 @@ OpDef expand_op() {
     op.lower = [](LowerContext& c) {
         c.set_output(0, expanded(c.input(0), c.graph().value(c.node().outputs[0]).type.dims));
     };
+    op.carry_axis = carry_expanded;
     op.rules = {{"drop-expand", "y = Expand(x, ...)", drop_if_same_type}};
     return op;
 }

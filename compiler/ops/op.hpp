@@ -245,8 +245,8 @@ struct OpDef {
     /// and what lies beyond the true size is zero. That size, an i64 scalar, is one more output after ONNX's (at
     /// max_outputs - 1), which infer_types adds to the node.
     std::function<int(const InferContext&, std::size_t output)> open_axis;
-    /// Of an input that is open along `axis`: the axis of all outputs along which each element comes from its own there
-    /// and from no other, or -1. Without it, open inputs are refused.
+    /// Of an input that is open along `axis`, or whose element `axis` is a true size: the axis of all outputs that is
+    /// made of it element by element, or takes_size, or -1 (as without it): refused.
     std::function<int(const InferContext&, std::size_t input, int axis)> carry_axis;
     /// Elementwise operators: the expression of one element, operands = the inputs; `infer`, `eval` and `lower` then
     /// follow from it where they are not given (see elementwise.hpp), and fuse_maps turns the node into a Map.

@@ -11,6 +11,7 @@
 #include "compiler/ir/scalar.hpp"
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/lowering.hpp"
 #include "runtime/specs.hpp"
 
@@ -144,6 +145,8 @@ void infer_scatter_nd(InferContext& c) {
     const Dims& data = c.dims(0);
     const Dims& indices = c.dims(1);
     static_cast<void>(combine_of(c.node(), c.dtype(0)));
+    if (c.has_input(3) && c.input(3) != ValueType{DataType::i64, {}})
+        c.fail(fmt::format("the count must be an i64 scalar, not {}", to_string(c.input(3))));
     const std::int64_t k = indices.empty() ? 0 : indices.back();
     bool fits = !indices.empty() && k <= as_dim(data.size());
     if (fits) {
@@ -157,6 +160,13 @@ void infer_scatter_nd(InferContext& c) {
     c.set_output(0, c.input(0));
 }
 
+/// Only as many updates as there are count, where that is known at run time alone (input 3).
+std::size_t update_count(const EvalContext& c) {
+    const Dims& tuples = c.input(1).dims();
+    const std::int64_t count = element_count({tuples.begin(), tuples.end() - 1});
+    return as_index(c.has_input(3) ? std::clamp<std::int64_t>(c.input(3).to_i64().at(0), 0, count) : count);
+}
+
 void eval_scatter_nd(EvalContext& c) {
     const Tensor& updates = c.input(2);
     const Combine kind = combine_of(c.node(), updates.dtype());
@@ -167,7 +177,7 @@ void eval_scatter_nd(EvalContext& c) {
     const Dims strides = row_major_strides(result.dims());
     const auto slice = result.dims().begin() + tuples.back();
     const std::size_t block = as_index(element_count({slice, result.dims().end()}));
-    const std::size_t count = as_index(element_count({tuples.begin(), tuples.end() - 1}));
+    const std::size_t count = update_count(c);
     visit_dtype(result.dtype(), [&]<class T>() {
         const auto from = updates.values<T>();
         const auto to = result.mutable_values<T>();
@@ -187,7 +197,7 @@ void lower_scatter_nd(LowerContext& c) {
     const View updates = c.input(2);
     if (element_count(updates.dims) == 0) return;
     add_kernel(c, "scatter_nd", {static_cast<std::int64_t>(combine_of(c.node(), out.dtype))},
-               {c.input(1), updates, out});
+               {c.input(1), updates, c.input(3), out});
 }
 
 OpDef scatter_nd_op() {
@@ -195,11 +205,16 @@ OpDef scatter_nd_op() {
     op.name = "ScatterND";
     op.since = 11;
     op.newest = 18;
-    op.min_inputs = op.max_inputs = 3;
+    op.min_inputs = 3;
+    op.max_inputs = 4;
     op.attrs = {{"reduction", AttrKind::string}};
     op.infer = infer_scatter_nd;
     op.eval = eval_scatter_nd;
     op.lower = lower_scatter_nd;
+    op.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+        const auto open = [&](std::size_t i) { return c.graph().value(c.node().input(i)).true_size.has_value(); };
+        return input > 0 && axis == 0 && open(1) && open(2) && c.dims(1).size() > 1 ? takes_size : -1;
+    };
     return op;
 }
 

@@ -1,5 +1,5 @@
 // Operators that look at the shape or change nothing but the shape:
-//     n = Shape(x)                         becomes a constant while inferring
+//     n = Shape(x)                         becomes a constant, or a Concat of dims and the size that the data decide
 //     y = Flatten(x) | Squeeze | Unsqueeze becomes Reshape(x, dims) with dims spelt out, which is a view
 //     y = Identity(x) | Dropout(x)         becomes x
 #include <functional>
@@ -9,6 +9,7 @@
 
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/carry_axis.hpp"
+#include "compiler/ops/composition.hpp"
 #include "compiler/ops/rewriting.hpp"
 #include "compiler/ops/rules/reshape.hpp"
 
@@ -18,15 +19,30 @@ namespace {
 
 // Shape, Size --------------------------------------------------------------------------------------------------------
 
-Dims shape_slice(const Dims& dims, const Attrs& attrs) {
-    const std::int64_t rank = as_dim(dims.size());
-    const auto bound = [&](const char* name, std::int64_t fallback) {
-        const std::int64_t value = attrs.get_int(name, fallback);
-        return std::clamp(value < 0 ? value + rank : value, std::int64_t{0}, rank);
+std::int64_t shape_bound(const ExpandContext& c, const char* name, std::int64_t fallback) {
+    const std::int64_t rank = as_dim(c.dims(0).size());
+    const std::int64_t value = c.attrs().get_int(name, fallback);
+    return std::clamp(value < 0 ? value + rank : value, std::int64_t{0}, rank);
+}
+
+void expand_shape(ExpandContext& c) {
+    const Dims dims = c.dims(0);
+    const std::int64_t start = shape_bound(c, "start", 0);
+    const std::int64_t end = std::max(start, shape_bound(c, "end", as_dim(dims.size())));
+    const std::optional<TrueSize> open = c.graph().value(c.value(0)).true_size;
+    std::vector<ValueId> parts;
+    const auto add_known = [&](std::int64_t from, std::int64_t to) {
+        const Tensor known = Tensor::of_dims({dims.begin() + from, dims.begin() + to});
+        if (from < to || start == end) parts.push_back(c.constant_value(known));
     };
-    const std::int64_t start = bound("start", 0);
-    const std::int64_t end = std::max(start, bound("end", rank));
-    return {dims.begin() + start, dims.begin() + end};
+    if (open && open->axis >= start && open->axis < end) {
+        add_known(start, open->axis);
+        parts.push_back(c.add("Unsqueeze", {open->size, c.constant_value(Tensor::of_dims({0}))}));
+        add_known(open->axis + 1, end);
+    } else {
+        add_known(start, end);
+    }
+    c.finish(0, parts.size() == 1 ? parts[0] : concat(c, parts, 0));
 }
 
 OpDef shape_op() {
@@ -34,11 +50,7 @@ OpDef shape_op() {
     op.name = "Shape";
     op.newest = 21;
     op.attrs = {{"start", AttrKind::integer}, {"end", AttrKind::integer}};
-    op.infer = [](InferContext& c) { c.set_output_constant(0, Tensor::of_dims(shape_slice(c.dims(0), c.attrs()))); };
-    op.eval = [](EvalContext& c) { c.set_output(0, Tensor::of_dims(shape_slice(c.input(0).dims(), c.attrs()))); };
-    op.lower = [](LowerContext& c) {
-        c.set_output(0, c.constant(Tensor::of_dims(shape_slice(input_dims(c, 0), c.node().attrs))));
-    };
+    op.expand = expand_shape;
     return op;
 }
 
@@ -46,9 +58,13 @@ OpDef size_op() {
     OpDef op;
     op.name = "Size";
     op.newest = 21;
-    op.infer = [](InferContext& c) { c.set_output_constant(0, Tensor::scalar(element_count(c.dims(0)))); };
-    op.eval = [](EvalContext& c) { c.set_output(0, Tensor::scalar(c.input(0).count())); };
-    op.lower = [](LowerContext& c) { c.set_output(0, c.constant(Tensor::scalar(element_count(input_dims(c, 0))))); };
+    op.expand = [](ExpandContext& c) {
+        Dims dims = c.dims(0);
+        const std::optional<TrueSize> open = c.graph().value(c.value(0)).true_size;
+        if (open) dims[static_cast<std::size_t>(open->axis)] = 1;
+        const ValueId known = c.constant_value(Tensor::scalar(element_count(dims)));
+        c.finish(0, open ? c.add("Mul", {known, open->size}) : known);
+    };
     return op;
 }
 
@@ -91,6 +107,12 @@ Dims resolve_shape(const Dims& dims, Dims wanted, bool allow_zero) {
     return wanted;
 }
 
+/// An element of the shape may be the true size only of data that have it.
+int carry_into_shape(const InferContext& c, std::size_t input, int axis) {
+    if (input == 0) return carry_reshape(c, input, axis);
+    return c.graph().value(c.node().input(0)).true_size ? axis : -1;
+}
+
 OpDef reshape_op() {
     OpDef op = reshaping("Reshape", [](const InferContext& c) {
         return resolve_shape(c.dims(0), integers(c, 1, "shape").value(), c.attrs().get_int("allowzero", 0) != 0);
@@ -98,6 +120,7 @@ OpDef reshape_op() {
     op.newest = 21;
     op.min_inputs = op.max_inputs = 2;
     op.attrs = {{"allowzero", AttrKind::integer}};
+    op.carry_axis = carry_into_shape;
     op.raise = [](Graph& graph, NodeIt node) {
         attribute_to_input(graph, *node, "shape", 1);
         node->attrs.erase("consumed_inputs");

@@ -83,8 +83,14 @@ OpDef slice_op() {
     };
     op.lower = [](LowerContext& c) { c.set_output(0, slice_view(c.input(0), slice_ranges(c))); };
     op.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+        const std::vector<Range> ranges = slice_ranges(c);
+        if (input == 2) {  // an end that is a true size
+            const Range& range = ranges[static_cast<std::size_t>(axis)];
+            const std::int64_t most = c.require_constant(2, "ends").to_i64()[static_cast<std::size_t>(axis)];
+            return range.start == 0 && range.step == 1 && range.count == most ? static_cast<int>(range.axis) : -1;
+        }
         if (input != 0) return -1;
-        for (const Range& range : slice_ranges(c)) {
+        for (const Range& range : ranges) {
             const bool whole = range.start == 0 && range.step == 1 && range.count == c.dims(0)[range.axis];
             if (static_cast<int>(range.axis) == axis && !whole) return -1;
         }

@@ -302,12 +302,11 @@ void infer_nodes(Graph& graph, NodeIt begin, NodeIt end, Remarks& remarks) {
             node = infer_open(graph, node);
             continue;
         }
-        check_sizes(graph, *node);
         if (!has_subgraphs(*node)) {
-            infer_and_fold(graph, *node);
-            carry_sizes(graph, *node++);
+            infer_sized(graph, *node++);
             continue;
         }
+        check_sizes(graph, *node);
         if (Expansion(graph, node, remarks).run(few_nodes)) {
             node = graph.nodes.erase(node);
             continue;

@@ -5,13 +5,23 @@
 //
 // An operator that makes each element from one of the open axis computes what lies beyond the true size, too, and
 // nobody looks at it. Others are refused.
+//
+// A size may also go through shape arithmetic and become a dim again: whoever needs the shape at compile time gets the
+// largest, and what it makes is open.
+//
+//     s = Concat(n.size, three)  y = Expand(x, s)        y.size = n.size
+//     y = Expand(x, [6,3])
 #include "compiler/passes/follow_sizes.hpp"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include <fmt/format.h>
 
+#include "compiler/ir/subgraphs.hpp"
 #include "compiler/ir/view.hpp"
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/passes/fold.hpp"
 
 namespace igata {
@@ -42,6 +52,148 @@ void fold_open(Graph& graph, const Node& node) {
     }
 }
 
+// Shape arithmetic ---------------------------------------------------------------------------------------------------
+
+/// A tensor of integers that are known, but for some that are a true size.
+struct SizedTensor {
+    Tensor most;                       ///< with the largest size in their places
+    std::vector<std::size_t> entries;  ///< the places
+    ValueId size = no_value;
+};
+
+/// What makes a value of constants and one true size alone.
+struct Arithmetic {
+    ValueId size = no_value;
+    std::int64_t largest = 0;
+    std::vector<const Node*> nodes = {};
+
+    Tensor evaluate(const Graph& graph, ValueId result, std::int64_t at) const {
+        std::map<ValueId, Tensor> values{{size, Tensor::scalar(at)}};
+        for (const Node* node : nodes) {
+            std::vector<const Tensor*> inputs;
+            for (const ValueId id : node->inputs)
+                inputs.push_back(id == no_value          ? nullptr
+                                 : graph.is_constant(id) ? graph.constant(id)
+                                                         : &values.at(id));
+            std::vector<Tensor> results = eval_node(graph, *node, inputs);
+            for (std::size_t i = 0; i < node->outputs.size(); ++i)
+                if (node->outputs[i] != no_value) values[node->outputs[i]] = std::move(results.at(i));
+        }
+        return values.at(result);
+    }
+};
+
+std::optional<Arithmetic> arithmetic_of(const Graph& graph, ValueId result) {
+    constexpr std::int64_t most_elements = 64;  // far more than a shape has
+    std::map<ValueId, std::int64_t> sizes;
+    for (std::size_t i = 0; i < graph.value_count(); ++i)
+        if (const Value& value = graph.value(static_cast<ValueId>(i)); value.true_size)
+            sizes[value.true_size->size] = value.type.dims.at(static_cast<std::size_t>(value.true_size->axis));
+    Arithmetic arithmetic;
+    std::set<ValueId> wanted;
+    const auto want = [&](ValueId id) {
+        const auto size = sizes.find(id);
+        if (id == no_value || graph.is_constant(id)) return true;
+        if (size == sizes.end()) return wanted.insert(id), true;
+        if (arithmetic.size != no_value && arithmetic.size != id) return false;
+        arithmetic.size = id;
+        arithmetic.largest = size->second;
+        return true;
+    };
+    if (!want(result)) return std::nullopt;
+    for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend() && !wanted.empty(); ++node) {
+        bool makes = false;
+        for (const ValueId id : node->outputs) makes |= wanted.erase(id) > 0;
+        if (!makes) continue;
+        if (!std::all_of(node->inputs.begin(), node->inputs.end(), want) || has_subgraphs(*node) ||
+            op_of(*node).is_random)
+            return std::nullopt;
+        for (const ValueId id : node->outputs)
+            if (id != no_value && element_count(graph.value(id).type.dims) > most_elements) return std::nullopt;
+        arithmetic.nodes.insert(arithmetic.nodes.begin(), &*node);
+    }
+    if (!wanted.empty() || arithmetic.size == no_value) return std::nullopt;
+    return arithmetic;
+}
+
+/// Found by trying small, middling and large sizes: each element must be the same for all, or the size itself.
+std::optional<SizedTensor> sized_tensor(const Graph& graph, ValueId id) {
+    const std::optional<Arithmetic> arithmetic = arithmetic_of(graph, id);
+    if (!arithmetic) return std::nullopt;
+    const std::int64_t largest = arithmetic->largest;
+    SizedTensor sized{arithmetic->evaluate(graph, id, largest), {}, arithmetic->size};
+    if (!is_integer(sized.most.dtype())) return std::nullopt;
+    const Dims most = sized.most.to_i64();
+    std::vector<bool> constant(most.size(), true);
+    std::vector<bool> size(most.size(), true);
+    for (const std::int64_t at : {std::int64_t{0}, std::int64_t{1}, largest / 2, largest - 1, largest}) {
+        if (at < 0 || at > largest) continue;
+        const Dims values = arithmetic->evaluate(graph, id, at).to_i64();
+        if (values.size() != most.size()) return std::nullopt;
+        for (std::size_t i = 0; i < most.size(); ++i) {
+            constant[i] = constant[i] && values[i] == most[i];
+            size[i] = size[i] && values[i] == at;
+        }
+    }
+    for (std::size_t i = 0; i < most.size(); ++i) {
+        if (constant[i]) continue;
+        if (!size[i]) return std::nullopt;
+        sized.entries.push_back(i);
+    }
+    return sized;
+}
+
+/// An element of an input that was a true size and is the largest now.
+struct BoundEntry {
+    std::size_t input, entry;
+    ValueId value, size;  ///< what the input was, and the true size
+};
+
+/// Types the node. Where it wants to know integers at compile time that are known but for a true size, it gets the
+/// largest: those that it needs, from the last input to the first, since data come before what shapes them.
+std::vector<BoundEntry> infer_bound(Graph& graph, Node& node) {
+    std::vector<BoundEntry> bound;
+    try {
+        infer_and_fold(graph, node);
+        return bound;
+    } catch (const Unsupported&) {
+        for (std::size_t i = node.own_input_count(); i-- > 0;) {
+            if (node.inputs[i] == no_value || graph.is_constant(node.inputs[i])) continue;
+            const std::optional<SizedTensor> sized = sized_tensor(graph, node.inputs[i]);
+            if (!sized) continue;
+            for (const std::size_t entry : sized->entries) bound.push_back({i, entry, node.inputs[i], sized->size});
+            node.inputs[i] = graph.add_constant(graph.value(node.inputs[i]).name, sized->most);
+            try {
+                infer_and_fold(graph, node);
+                return bound;
+            } catch (const Unsupported&) {
+                continue;
+            }
+        }
+        throw;
+    }
+}
+
+/// Gives the outputs of a typed node the true sizes that its inputs have.
+void carry_sizes(Graph& graph, Node& node, const std::vector<BoundEntry>& bound) {
+    std::optional<TrueSize> carried;
+    const InferContext context(graph, node);
+    const auto carry = [&](std::size_t input, int axis, ValueId value, ValueId size) {
+        const int to = op_of(node).carry_axis ? op_of(node).carry_axis(context, input, axis) : -1;
+        const bool agrees = !carried || (carried->axis == to && carried->size == size);
+        if (to == -1 || !agrees) refuse(graph, node, value);
+        carried = {to, size};
+    };
+    for (std::size_t i = 0; i < context.input_count(); ++i)
+        if (const auto own = context.has_input(i) ? graph.value(node.input(i)).true_size : std::nullopt)
+            carry(i, own->axis, node.input(i), own->size);
+    for (const BoundEntry& each : bound) carry(each.input, static_cast<int>(each.entry), each.value, each.size);
+    if (carried && carried->axis == takes_size) node.inputs.push_back(carried->size);
+    else if (carried)
+        for (const ValueId id : node.outputs)
+            if (id != no_value) graph.value(id).true_size = carried;
+}
+
 }  // namespace
 
 NodeIt infer_open(Graph& graph, NodeIt node) {
@@ -70,20 +222,10 @@ void check_sizes(const Graph& graph, const Node& node) {
         if (id != no_value && graph.value(id).true_size) refuse(graph, node, id);
 }
 
-void carry_sizes(Graph& graph, const Node& node) {
-    std::optional<TrueSize> carried;
-    const InferContext context(graph, node);
-    for (std::size_t i = 0; i < context.input_count(); ++i) {
-        const std::optional<TrueSize> own = context.has_input(i) ? graph.value(node.input(i)).true_size : std::nullopt;
-        if (!own) continue;
-        const int axis = op_of(node).carry_axis(context, i, own->axis);
-        const bool agrees = !carried || (carried->axis == axis && carried->size == own->size);
-        if (axis < 0 || !agrees) refuse(graph, node, node.input(i));
-        carried = {axis, own->size};
-    }
-    if (!carried) return;
-    for (const ValueId id : node.outputs)
-        if (id != no_value) graph.value(id).true_size = carried;
+void infer_sized(Graph& graph, Node& node) {
+    check_sizes(graph, node);
+    const std::vector<BoundEntry> bound = infer_bound(graph, node);
+    carry_sizes(graph, node, bound);
 }
 
 void add_size_outputs(Graph& graph) {

@@ -12,9 +12,9 @@ NodeIt infer_open(Graph& graph, NodeIt node);
 
 /// Throws Unsupported if an input's size depends on the data and the operator has no OpDef::carry_axis.
 void check_sizes(const Graph& graph, const Node& node);
-/// Gives the outputs of a typed node the true sizes that its inputs have. Throws Unsupported if it mixes elements that
-/// are there with others.
-void carry_sizes(Graph& graph, const Node& node);
+/// Types the node, and folds it if that is cheap; its outputs have the true sizes that its inputs have, or make. Throws
+/// Unsupported if it mixes elements that are there with others.
+void infer_sized(Graph& graph, Node& node);
 
 /// The graph's outputs whose sizes depend on the data are marked, and the sizes become outputs after them.
 void add_size_outputs(Graph& graph);

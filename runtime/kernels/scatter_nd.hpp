@@ -1,6 +1,7 @@
-// Operands: indices (i64), updates, dst (dims of data, holding it). ints: {Combine}. The last dim of indices holds k
-// coordinates of a slice of dst: updates.dims = indices.dims without the last + dst.dims[k:]. Slices are combined in
-// the order of the indices; one whose coordinates are out of range is passed over.
+// Operands: indices (i64), updates, count (i64, may be absent), dst (dims of data, holding it). ints: {Combine}. The
+// last dim of indices holds k coordinates of a slice of dst: updates.dims = indices.dims without the last +
+// dst.dims[k:]. Slices are combined in the order of the indices, the first `count` of them if that is given; one whose
+// coordinates are out of range is passed over.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +34,7 @@ inline bool is_row_major(const MemorySpec& spec) {
 /// Where the slice that `index` (of the indices without their last axis) names starts in dst, or -1.
 inline std::int64_t scatter_nd_offset(const KernelSpec& spec, const std::int64_t* index, const std::byte* data) {
     const MemorySpec& indices = spec.operands[0];
-    const MemorySpec& dst = spec.operands[2];
+    const MemorySpec& dst = spec.operands[3];
     const int last = indices.rank - 1;
     std::int64_t place = 0;
     for (int i = 0; i < last; ++i) place += index[i] * indices.strides[i];
@@ -52,8 +53,10 @@ inline void run_scatter_nd(const KernelSpec& spec, std::byte* const* operands) {
     const auto kind = static_cast<Combine>(spec.ints[0]);
     MemorySpec tuples = indices;
     --tuples.rank;
-    const std::int64_t count = element_count(tuples);
-    const MemorySpec slice = axes_from(spec.operands[2], static_cast<int>(indices.dims[tuples.rank]));
+    std::int64_t count = element_count(tuples);
+    if (spec.operands[2].dtype != DataType::undefined)
+        count = std::min(count, *reinterpret_cast<const std::int64_t*>(operands[2]));
+    const MemorySpec slice = axes_from(spec.operands[3], static_cast<int>(indices.dims[tuples.rank]));
     const MemorySpec update_slice = axes_from(updates, tuples.rank);
     const bool dense = is_row_major(slice) && is_row_major(update_slice);
     with_type(slice.dtype, [&](auto type) {
@@ -66,7 +69,7 @@ inline void run_scatter_nd(const KernelSpec& spec, std::byte* const* operands) {
                 unflatten(tuples, tuple, index);
                 const std::int64_t start = scatter_nd_offset(spec, index, operands[0]);
                 if (start < 0) continue;
-                T* to = reinterpret_cast<T*>(operands[2]) + start;
+                T* to = reinterpret_cast<T*>(operands[3]) + start;
                 const T* from = reinterpret_cast<const T*>(operands[1]);
                 for (int i = 0; i < tuples.rank; ++i) from += index[i] * updates.strides[i];
                 for (std::int64_t i = begin; i < end; ++i) {
