@@ -80,32 +80,31 @@ inline constexpr bool is_small_type<Small<dtype>> = true;
     return {static_cast<std::uint16_t>(half | ((bits >> 16U) & 0x8000U))};
 }
 
-/// Conversion to a storage type, defined for every value: integers wrap, floats saturate, NaN becomes 0; to bool as !=
-/// 0.
+/// Conversion to a storage type, defined for every value: integers wrap; floats that an integer does not hold, NaN
+/// included, are what x86 makes of them: the least i32 or i64. Unsigned types are made of signed ones, narrow ones of
+/// i32, so that a loop over them vectorises. To bool as != 0.
 template <class To, class From>
 [[gnu::always_inline]] inline To cast(From x) {
     if constexpr (std::is_same_v<To, F16>) return to_f16(static_cast<float>(x));
     else if constexpr (std::is_same_v<To, BF16>) return to_bf16(static_cast<float>(x));
     else if constexpr (is_small_type<To>) return To::of(x);
     else if constexpr (std::is_same_v<To, bool>) return x != From{};
-    else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To> && sizeof(To) <= 2) {
-        // By way of 32 bits, so that a loop over it vectorises.
-        constexpr From greatest = static_cast<From>(std::numeric_limits<To>::max());
-        constexpr From least = static_cast<From>(std::numeric_limits<To>::min());
-        From y = x > least ? x : least;  // of NaN, too: then it is 0 but for signed types
-        y = y < greatest ? y : greatest;
-        if constexpr (std::is_signed_v<To>) y = x == x ? y : From{};
-        return static_cast<To>(static_cast<std::int32_t>(y));
-    } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
         // 2^n is exact in every floating type, the largest integer often is not.
-        constexpr From limit = static_cast<From>(std::numeric_limits<To>::max() / 2 + 1) * 2;
-        constexpr From least = static_cast<From>(std::numeric_limits<To>::min());
-        const bool inside = x > least && x < limit;
-        const To outside = x >= limit   ? std::numeric_limits<To>::max()
-                           : x <= least ? std::numeric_limits<To>::min()
-                                        : To{};
-        const To converted = static_cast<To>(inside ? x : From{});
-        return inside ? converted : outside;
+        using Signed = std::make_signed_t<std::conditional_t<(sizeof(To) < 4), int, To>>;
+        constexpr Signed least = std::numeric_limits<Signed>::min();
+        constexpr From limit = -static_cast<From>(least);
+        if constexpr (std::is_same_v<To, Signed>) {
+            const bool inside = x >= -limit && x < limit;
+            const Signed converted = static_cast<Signed>(inside ? x : From{});
+            return inside ? converted : least;
+        } else if constexpr (sizeof(To) < 4) {
+            return static_cast<To>(cast<Signed>(x));
+        } else {
+            const bool low = x < limit;
+            const To converted = static_cast<To>(cast<Signed>(low ? x : x - limit));
+            return low ? converted : static_cast<To>(converted + static_cast<To>(least));
+        }
     } else return static_cast<To>(x);
 }
 

@@ -1,5 +1,6 @@
 // The types of subexpressions: operands and casts have one of their own, constants take that of what they meet.
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 #include <unordered_map>
 #include <utility>
@@ -92,7 +93,16 @@ private:
         return common != DataType::undefined ? common : fallback(e);
     }
 
-    /// The constant as its integer type holds it: wrapped or saturated, as a cast does.
+    /// The nearest number that an integer type holds; bounds may be infinite.
+    template <class T>
+    static T nearest(double value) {
+        using Limits = std::numeric_limits<T>;
+        if (value >= static_cast<double>(Limits::max())) return Limits::max();
+        if (value <= static_cast<double>(Limits::min())) return Limits::min();
+        return scalar::convert<T>(value);
+    }
+
+    /// The constant as its integer type holds it.
     static void make_integer(Expr& node) {
         const bool written_as_integer = std::exchange(node.is_integer, true);
         node.integer = visit_any_dtype(node.dtype, [&]<class T>() -> std::int64_t {
@@ -102,7 +112,7 @@ private:
                     (written_as_integer ? T::of(node.integer) : T::of(node.value)).value());
             else if constexpr (std::is_integral_v<T>)
                 return static_cast<std::int64_t>(written_as_integer ? scalar::convert<T>(node.integer)
-                                                                    : scalar::convert<T>(node.value));
+                                                                    : nearest<T>(node.value));
             else return 0;
         });
         node.value = static_cast<double>(node.integer);

@@ -8,16 +8,21 @@
 
 namespace igata::scalar {
 
-/// Conversion with a defined result for every value: integers wrap, floats saturate, NaN becomes 0.
+/// Conversion with a defined result for every value: integers wrap. Floats that an integer does not hold, NaN included,
+/// are what x86 makes of them (and so ONNX Runtime and numpy there): the least i32 or i64. Unsigned types are made of
+/// signed ones, narrow ones of i32.
 template <class To, class From>
 To convert(From value) {
     if constexpr (std::is_integral_v<To> && std::is_floating_point_v<From>) {
-        if (value != value) return 0;
         // 2^n is exact in every floating type, the largest integer often is not.
-        constexpr From limit = static_cast<From>(std::numeric_limits<To>::max() / 2 + 1) * 2;
-        if (value >= limit) return std::numeric_limits<To>::max();
-        if (value <= static_cast<From>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
-        return static_cast<To>(value);
+        using Signed = std::make_signed_t<std::conditional_t<(sizeof(To) < 4), int, To>>;
+        constexpr Signed least = std::numeric_limits<Signed>::min();
+        constexpr From limit = -static_cast<From>(least);
+        if constexpr (std::is_same_v<To, Signed>)
+            return value >= -limit && value < limit ? static_cast<To>(value) : least;
+        else if constexpr (sizeof(To) < 4) return static_cast<To>(convert<Signed>(value));
+        else if (value < limit) return static_cast<To>(convert<Signed>(value));
+        else return static_cast<To>(convert<Signed>(value - limit)) + static_cast<To>(least);
     } else {
         return static_cast<To>(value);
     }

@@ -34,7 +34,7 @@ To convert(From value) {
     } else if constexpr (std::is_same_v<To, bool>) return value != From{};
     else if constexpr (std::is_same_v<To, Half> || std::is_same_v<To, BFloat16>) return To(static_cast<float>(value));
     else if constexpr (std::is_same_v<From, Half> || std::is_same_v<From, BFloat16>)
-        return static_cast<To>(static_cast<float>(value));
+        return convert<To>(static_cast<float>(value));
     else return scalar::convert<To>(value);
 }
 

@@ -63,7 +63,7 @@ public:
 
     /// Same bytes under other dims of equal count.
     Tensor reshaped(Dims dims) const;
-    /// Converted element by element: floats to integers are truncated and saturated, NaN is 0; to bool: != 0.
+    /// Converted element by element: floats to integers as x86 does (scalar.hpp); to bool: != 0.
     Tensor cast(DataType dtype) const;
     /// Axes permuted as by ONNX Transpose.
     Tensor transposed(std::span<const std::int64_t> perm) const;

@@ -27,4 +27,7 @@ void lower_elementwise(LowerContext& context);
 /// x clamped to the finite numbers of a float of 8 or 4 bits, or to what an integer of up to 16 bits holds.
 ExprPtr clamped_to(DataType dtype, const ExprPtr& x);
 
+/// x, computed in floats, as an element of type dtype: integers are rounded to even, those of up to 16 bits saturated.
+ExprPtr rounded_to(DataType dtype, const ExprPtr& x);
+
 }  // namespace igata

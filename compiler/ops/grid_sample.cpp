@@ -7,8 +7,10 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ir/interpret.hpp"
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/elementwise.hpp"
 #include "compiler/ops/lowering.hpp"
 #include "compiler/ops/widen.hpp"
 
@@ -146,9 +148,7 @@ void eval_grid_sample(EvalContext& c) {
     if (c.input(1).dtype() == DataType::f64) sample_grid<double>(c.input(1), sampling, x.dims(), sample);
     else sample_grid<float>(c.input(1).cast(DataType::f32), sampling, x.dims(), sample);
     if (exact) return;
-    if (is_integer(x.dtype()))
-        for (double& value : result.mutable_values<double>()) value = std::nearbyint(value);
-    c.set_output(0, result.cast(x.dtype()));
+    c.set_output(0, eval_map(rounded_to(x.dtype(), expr::operand(0)), {&result}, {x.dtype(), result.dims()}));
 }
 
 void lower_grid_sample(LowerContext& c) {
@@ -164,8 +164,7 @@ void lower_grid_sample(LowerContext& c) {
     View samples = c.temporary(type, y.dims);
     samples.strides = y.strides;
     add_kernel(c, "grid_sample", ints, {converted(c, x, type, memory_order(x)), grid, samples});
-    const ExprPtr sum = expr::operand(0);
-    c.add_map(expr::cast(y.dtype, is_integer(y.dtype) ? expr::make(ExprOp::round, {sum}) : sum), {samples}, y);
+    c.add_map(rounded_to(y.dtype, expr::operand(0)), {samples}, y);
 }
 
 /// Before opset 20 the modes had the names of two axes.

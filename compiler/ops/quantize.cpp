@@ -322,6 +322,12 @@ ExprPtr clamped_to(DataType dtype, const ExprPtr& x) {
     }
 }
 
+ExprPtr rounded_to(DataType dtype, const ExprPtr& x) {
+    if (!is_integer(dtype)) return expr::cast(dtype, x);
+    const ExprPtr rounded = expr::make(ExprOp::round, {x});
+    return expr::cast(dtype, size_of(dtype) <= 2 ? clamped_to(dtype, rounded) : rounded);
+}
+
 Tensor quantized(const Node& quantize, const Tensor& real, const Tensor& scale, const Tensor* zero, DataType result) {
     const Tensor one_scale = scale.reshaped({});
     const Tensor one_zero = zero == nullptr ? Tensor() : zero->reshaped({});

@@ -68,7 +68,7 @@ inline double source_coordinate(const ResampleMode& mode, const AxisResize& axis
     const double length = axis.length;
     const double centred = (x + 0.5) / axis.scale - 0.5;
     if (mode.transformation == "asymmetric") return x / axis.scale;
-    if (mode.transformation == "tf_half_pixel_for_nn") return centred + 0.5;
+    if (mode.transformation == "tf_half_pixel_for_nn") return axis.scale == 1 ? x : centred + 0.5;
     if (mode.transformation == "align_corners") return length == 1 ? 0 : x * last / (length - 1);
     if (mode.transformation == "pytorch_half_pixel") return axis.to > 1 ? centred : 0;
     if (mode.transformation == "half_pixel_symmetric") {

@@ -9,8 +9,10 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ir/interpret.hpp"
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/elementwise.hpp"
 #include "compiler/ops/lowering.hpp"
 #include "compiler/ops/resampling.hpp"
 #include "compiler/ops/widen.hpp"
@@ -199,9 +201,8 @@ void eval_resize(EvalContext& c) {
         if (tables[axis].selects()) result = selected(result, axis, tables[axis]);
     for (std::size_t axis = 0; axis < tables.size(); ++axis)
         if (!tables[axis].selects()) result = interpolated(result.cast(DataType::f64), axis, tables[axis]);
-    if (result.dtype() != dtype && is_integer(dtype))
-        for (double& value : result.mutable_values<double>()) value = std::nearbyint(value);
-    result = result.cast(dtype);
+    if (result.dtype() != dtype)
+        result = eval_map(rounded_to(dtype, expr::operand(0)), {&result}, {dtype, result.dims()});
     extrapolate(c.node(), tables, result);
     c.set_output(0, std::move(result));
 }
@@ -310,8 +311,7 @@ void lower_to_kernel(LowerContext& c, const std::vector<Resampling>& tables, std
         current = result;
     }
     if (dtype == type) return;
-    const ExprPtr x = expr::operand(0);
-    c.add_map(expr::cast(dtype, is_integer(dtype) ? expr::make(ExprOp::round, {x}) : x), {current}, output);
+    c.add_map(rounded_to(dtype, expr::operand(0)), {current}, output);
 }
 
 /// Elements of any type by their places.

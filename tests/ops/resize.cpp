@@ -109,7 +109,7 @@ const std::vector<Case> cases{
      R"(graph opset=19 (x0: u8[1,1,2,3]) -> (y) {
             x2 = constant f32[4] {1,1,1.5,2}
             y = Resize(x0, _, x2) {mode="linear"} })",
-     {{{1, 1, 3, 6}, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}}},
+     {{{1, 1, 3, 6}, {255, 191, 64, 64, 191, 255, 128, 128, 128, 128, 128, 128, 0, 64, 191, 191, 64, 0}}}},
     {"linear in double precision",
      R"(graph opset=19 (x0: f64[1,1,2,2]) -> (y) {
             x2 = constant f32[4] {1,1,1.5,1.5}
@@ -205,6 +205,13 @@ TEST_CASE("integers are rounded to even and saturated") {
           Tensor::of<std::uint8_t>({1, 7}, {0, 128, 255, 255, 255, 128, 0}));
     CHECK(run_single({"Resize", {i64s({2}, {0, 1}), {}, {}, i64s({1}, {3})}, {{"mode", text("linear")}}}) ==
           i64s({3}, {0, 0, 1}));
+}
+
+TEST_CASE("tf_half_pixel_for_nn leaves axes of scale 1 alone, as ONNX Runtime does") {
+    CHECK(run_single({"Resize",
+                      {floats({2, 2}, {10, 20, 110, 120}), {}, {}, i64s({2}, {2, 4})},
+                      {{"mode", text("linear")}, {"coordinate_transformation_mode", text("tf_half_pixel_for_nn")}}}) ==
+          floats({2, 4}, {12.5, 17.5, 20, 20, 112.5, 117.5, 120, 120}));
 }
 
 TEST_CASE("half precision is interpolated in single") {
