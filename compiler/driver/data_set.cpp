@@ -23,7 +23,7 @@ long trailing_number(const std::string& stem) {
     return begin == stem.size() || stem.size() - begin > 9 ? -1 : std::stol(stem.substr(begin));
 }
 
-/// Files `<prefix><number>.pb` of the folder, each put where its name or number says.
+/// Files `<prefix><number>.pb` of the folder, each put where its name or number says. A name may stand twice.
 std::vector<Tensor> read_tensors(const fs::path& folder, const std::string& prefix,
                                  const std::vector<std::string>& names) {
     std::vector<Tensor> tensors(names.size());
@@ -32,9 +32,13 @@ std::vector<Tensor> read_tensors(const fs::path& folder, const std::string& pref
         if (!stem.starts_with(prefix) || entry.path().extension() != ".pb") continue;
         std::string name;
         Tensor tensor = read_tensor_proto(entry.path(), &name);
-        const auto known = std::find(names.begin(), names.end(), name);
-        const auto place = known != names.end() ? known - names.begin() : trailing_number(stem);
-        if (place < 0 || place >= static_cast<std::ptrdiff_t>(names.size()))
+        const auto count = static_cast<std::ptrdiff_t>(names.size());
+        std::ptrdiff_t place = trailing_number(stem);
+        if (place < 0 || place >= count || names[static_cast<std::size_t>(place)] != name) {
+            const auto known = std::find(names.begin(), names.end(), name);
+            if (known != names.end()) place = known - names.begin();
+        }
+        if (place < 0 || place >= count)
             throw BadInput(fmt::format("{}: tensor '{}' is none of the model's", entry.path().string(), name));
         tensors[static_cast<std::size_t>(place)] = std::move(tensor);
     }
@@ -108,7 +112,7 @@ DataSet read_data_set(const fs::path& folder, const Graph& graph) {
     std::vector<std::string> inputs;
     std::vector<std::string> outputs;
     for (const Graph::Input& input : graph.inputs) inputs.push_back(graph.value(input.value).name);
-    for (const Graph::Output& output : graph.outputs) outputs.push_back(output.name);
+    for (const Graph::Output& output : graph.outputs) outputs.push_back(graph.value(output.value).name);
     DataSet set{folder.filename().string(), read_tensors(folder, "input_", inputs),
                 read_tensors(folder, "output_", outputs)};
     for (std::size_t i = 0; i < inputs.size(); ++i) {

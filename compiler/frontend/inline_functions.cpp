@@ -4,9 +4,10 @@
 //     y/h = Add(x, x)  y = Relu(y/h)
 //
 // Attributes that the body takes from the call (ref_attr_name) get their value, or the function's default, or vanish.
-// The opsets are the model's: a function may only use others in which its operators are the same.
+// Where a function has another opset of a domain than the model, its nodes' domain says so (`ai.onnx@11`).
 #include "compiler/frontend/inline_functions.hpp"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <unordered_set>
@@ -146,7 +147,9 @@ private:
         for (const NodeProto& inner : function.node())
             for (const std::string& output : inner.output())
                 if (!output.empty() && !names.contains(output)) names[output] = fresh(prefix + "/" + output);
+        const std::map<std::string, std::int64_t> opsets = own_opsets(function);
         for (NodeProto inner : function.node()) {
+            set_opset(inner, opsets);
             fill_in(inner, names, attributes, prefix, function.name());
             emit(inner, out);
         }
@@ -159,6 +162,39 @@ private:
         }
         callers_.erase(&function);
         if (callers_.empty()) outermost_ = nullptr;
+    }
+
+    /// By domain, those of a function's opsets that are not the model's, which gets them under a domain of their own.
+    std::map<std::string, std::int64_t> own_opsets(const FunctionProto& function) {
+        std::map<std::string, std::int64_t> opsets;
+        for (const auto& own : function.opset_import()) {
+            const std::string domain = canonical(own.domain());
+            const auto differs = [&](const auto& other) {
+                return canonical(other.domain()) == domain && other.version() != own.version();
+            };
+            const auto& known = model_.opset_import();
+            if (std::any_of(known.begin(), known.end(), differs)) opsets[domain] = own.version();
+        }
+        for (const auto& [domain, version] : opsets) {
+            const std::string versioned = versioned_domain(domain, version);
+            const auto& known = model_.opset_import();
+            if (std::any_of(known.begin(), known.end(), [&](const auto& o) { return o.domain() == versioned; }))
+                continue;
+            auto& added = *model_.add_opset_import();
+            added.set_domain(versioned);
+            added.set_version(version);
+        }
+        return opsets;
+    }
+
+    void set_opset(NodeProto& node, const std::map<std::string, std::int64_t>& opsets) const {
+        const std::string domain = canonical(node.domain());
+        const auto own = opsets.find(domain);
+        const bool calls = functions_.contains({domain, node.op_type(), overload_of(node, 8)});
+        if (own != opsets.end() && !calls) node.set_domain(versioned_domain(domain, own->second));
+        for (AttributeProto& attribute : *node.mutable_attribute())
+            if (attribute.has_g())
+                for (NodeProto& inner : *attribute.mutable_g()->mutable_node()) set_opset(inner, opsets);
     }
 
     /// The function's names and attributes become those of the call.
@@ -226,6 +262,15 @@ private:
 };
 
 }  // namespace
+
+std::string versioned_domain(const std::string& domain, std::int64_t version) {
+    return fmt::format("{}@{}", domain.empty() ? "ai.onnx" : domain, version);
+}
+
+std::string domain_of(const std::string& versioned) {
+    const std::string domain = versioned.substr(0, versioned.find('@'));
+    return domain == "ai.onnx" ? "" : domain;
+}
 
 void inline_functions(ModelProto& model, const std::string& file) { Inliner(model, file).run(); }
 

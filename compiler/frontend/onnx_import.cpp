@@ -1,5 +1,6 @@
 #include "compiler/frontend/onnx_import.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <unordered_set>
@@ -65,6 +66,11 @@ private:
         return tensor_from_proto(proto, fmt::format("{}: {}", model_.file.string(), what), model_.file.parent_path());
     }
 
+    Tensor sparse_tensor(const onnx::SparseTensorProto& proto, const std::string& what) const {
+        return tensor_from_sparse_proto(proto, fmt::format("{}: {}", model_.file.string(), what),
+                                        model_.file.parent_path());
+    }
+
     ValueId define(const std::string& name) {
         if (name.empty()) fail("a value has no name");
         if (!defined_.insert(name).second) fail(fmt::format("value '{}' is defined twice", name));
@@ -81,9 +87,10 @@ private:
     }
 
     void import_initializers(const GraphProto& proto) {
-        if (proto.sparse_initializer_size() > 0)
-            unsupported(
-                fmt::format("sparse initializer '{}' is not supported", proto.sparse_initializer(0).values().name()));
+        for (const onnx::SparseTensorProto& initializer : proto.sparse_initializer()) {
+            const std::string& name = initializer.values().name();
+            set_constant(define(name), sparse_tensor(initializer, fmt::format("sparse initializer '{}'", name)));
+        }
         for (const onnx::TensorProto& initializer : proto.initializer()) {
             Tensor value = tensor(initializer, fmt::format("initializer '{}'", initializer.name()));
             set_constant(define(initializer.name()), std::move(value));
@@ -143,12 +150,23 @@ private:
         output.name = proto.name();
         const std::string what = fmt::format("output '{}'", proto.name());
         output.value = find(proto.name(), "the graph's output");
-        const bool is_model = outer_ == nullptr;  // its caller tells outputs apart by their names
-        for (const Graph::Output& other : graph_.outputs)
-            if (is_model && other.name == output.name) fail(what + ": is listed twice");
+        if (outer_ == nullptr) output.name = distinct(output.name);  // its caller tells outputs apart by their names
         if (proto.type().value_case() != onnx::TypeProto::VALUE_NOT_SET)
             output.dims = import_dims(tensor_type(proto, what), what);
         graph_.outputs.push_back(std::move(output));
+    }
+
+    /// The name, or where another output has it, one of its own.
+    std::string distinct(const std::string& name) const {
+        const auto taken = [this](const std::string& text) {
+            return std::any_of(graph_.outputs.begin(), graph_.outputs.end(),
+                               [&](const Graph::Output& other) { return other.name == text; });
+        };
+        std::string result = name;
+        for (int suffix = 1; taken(result); ++suffix) result = fmt::format("{}__{}", name, suffix);
+        if (result != name)
+            model_.remarks.done("import_onnx", name, fmt::format("listed again as an output: is called '{}'", result));
+        return result;
     }
 
     static std::string what(const NodeProto& proto) {
@@ -159,7 +177,8 @@ private:
     void import_node(const NodeProto& proto) {
         Node node;
         const std::string domain = canonical_domain(proto.domain());
-        node.op = domain.empty() ? proto.op_type() : domain + "." + proto.op_type();
+        const std::string unversioned = domain_of(domain);
+        node.op = unversioned.empty() ? proto.op_type() : unversioned + "." + proto.op_type();
         node.name = proto.name().empty() && proto.output_size() > 0 ? proto.output(0) : proto.name();
         const auto opset = model_.opsets.find(domain);
         if (opset == model_.opsets.end())
@@ -200,6 +219,8 @@ private:
             case AttributeProto::STRING: return proto.s();
             case AttributeProto::TENSOR:
                 return tensor(proto.t(), fmt::format("{}: attribute '{}'", node, proto.name()));
+            case AttributeProto::SPARSE_TENSOR:
+                return sparse_tensor(proto.sparse_tensor(), fmt::format("{}: attribute '{}'", node, proto.name()));
             case AttributeProto::GRAPH: return std::make_shared<Graph>(GraphImporter(model_, this).import(proto.g()));
             case AttributeProto::FLOATS: return std::vector<float>(proto.floats().begin(), proto.floats().end());
             case AttributeProto::INTS: return std::vector<std::int64_t>(proto.ints().begin(), proto.ints().end());
@@ -220,7 +241,8 @@ private:
         if (proto.has_g()) return AttributeProto::GRAPH;
         if (proto.floats_size() > 0) return AttributeProto::FLOATS;
         if (proto.strings_size() > 0) return AttributeProto::STRINGS;
-        return proto.has_sparse_tensor() || proto.tensors_size() > 0 ? AttributeProto::UNDEFINED : AttributeProto::INTS;
+        if (proto.has_sparse_tensor()) return AttributeProto::SPARSE_TENSOR;
+        return proto.tensors_size() > 0 ? AttributeProto::UNDEFINED : AttributeProto::INTS;
     }
 
     void raise_nodes() {
@@ -252,8 +274,8 @@ std::map<std::string, int> read_opsets(const ModelProto& proto, const std::files
     for (const auto& opset : proto.opset_import()) {
         const std::string domain = canonical_domain(opset.domain());
         if (opset.version() < 1 || opset.version() > 1'000'000)
-            throw BadInput(
-                fmt::format("{}: opset {} of domain '{}' does not exist", file.string(), opset.version(), domain));
+            throw BadInput(fmt::format("{}: opset {} of domain '{}' does not exist", file.string(), opset.version(),
+                                       domain_of(domain)));
         opsets[domain] = static_cast<int>(opset.version());
         if (domain.empty() && opset.version() > newest_opset)
             remarks.refused(

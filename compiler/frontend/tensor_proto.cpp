@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <fstream>
 #include <system_error>
 
@@ -18,6 +19,7 @@ namespace {
 using onnx::TensorProto;
 
 constexpr std::int64_t most_elements = std::int64_t{1} << 42;
+constexpr std::int64_t most_dense_elements = std::int64_t{1} << 28;  ///< that few values of a sparse tensor may make
 
 std::span<const std::byte> as_bytes(const std::string& text) {
     return std::as_bytes(std::span<const char>(text.data(), text.size()));
@@ -169,6 +171,39 @@ Tensor tensor_from_proto(const TensorProto& proto, const std::string& what, cons
         case DataType::u64: return from_field(dtype, dims, proto.uint64_data(), what);
         default: return from_field(dtype, dims, proto.int32_data(), what);
     }
+}
+
+Tensor tensor_from_sparse_proto(const onnx::SparseTensorProto& proto, const std::string& what,
+                                const std::filesystem::path& folder) {
+    const Dims dims(proto.dims().begin(), proto.dims().end());
+    check_dims(dims, what);
+    if (element_count(dims) > most_dense_elements)
+        throw Unsupported(fmt::format("{}: dims {} are too large to make it dense", what, to_string(dims)));
+    const Tensor values = tensor_from_proto(proto.values(), what + ": values", folder);
+    const Tensor indices = tensor_from_proto(proto.indices(), what + ": indices", folder);
+    const bool flat = indices.dims() == values.dims();
+    const std::int64_t rank = static_cast<std::int64_t>(dims.size());
+    if (values.dims().size() != 1 || indices.dtype() != DataType::i64 ||
+        (!flat && indices.dims() != Dims{values.count(), rank}))
+        throw BadInput(fmt::format("{}: values {} and indices {} do not fit dims {}", what, to_string(values.type()),
+                                   to_string(indices.type()), to_string(dims)));
+    Tensor result(values.dtype(), dims);
+    const auto size = static_cast<std::int64_t>(size_of(values.dtype()));
+    const Dims strides = row_major_strides(dims);
+    const std::int64_t* places = indices.values<std::int64_t>().data();
+    for (std::int64_t i = 0; i < values.count(); ++i) {
+        std::int64_t offset = flat ? places[i] : 0;
+        bool inside = !flat || (offset >= 0 && offset < result.count());
+        for (std::int64_t axis = 0; !flat && axis < rank; ++axis) {
+            const std::int64_t place = places[i * rank + axis];
+            inside = inside && place >= 0 && place < dims.data()[axis];
+            offset += inside ? place * strides.data()[axis] : 0;
+        }
+        if (!inside) throw BadInput(fmt::format("{}: index {} lies outside dims {}", what, i, to_string(dims)));
+        std::memcpy(result.mutable_bytes().data() + offset * size, values.bytes().data() + i * size,
+                    size_of(values.dtype()));
+    }
+    return result;
 }
 
 Tensor read_tensor_proto(const std::filesystem::path& file, std::string* name) {

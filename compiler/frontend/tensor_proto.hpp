@@ -7,8 +7,9 @@
 #include "compiler/ir/tensor.hpp"
 
 namespace onnx {
+class SparseTensorProto;
 class TensorProto;
-}
+}  // namespace onnx
 
 namespace igata {
 
@@ -21,6 +22,10 @@ void check_dims(const Dims& dims, const std::string& what);
 
 /// Any storage form (raw, typed fields, external data in a file inside `folder`). Messages begin with `what`.
 Tensor tensor_from_proto(const onnx::TensorProto& proto, const std::string& what, const std::filesystem::path& folder);
+
+/// With zeros where it has no values.
+Tensor tensor_from_sparse_proto(const onnx::SparseTensorProto& proto, const std::string& what,
+                                const std::filesystem::path& folder);
 
 /// A file that holds one serialised TensorProto. Throws BadInput if it does not. `name` receives the tensor's name.
 Tensor read_tensor_proto(const std::filesystem::path& file, std::string* name = nullptr);

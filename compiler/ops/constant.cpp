@@ -20,7 +20,8 @@ const Tensor* tensor_attribute(const Attrs& attrs, const std::string& name) {
 
 Tensor constant_value(const Node& node) {
     const Attrs& attrs = node.attrs;
-    if (const Tensor* value = tensor_attribute(attrs, "value")) return *value;
+    for (const char* name : {"value", "sparse_value"})  // sparse tensors are made dense on import
+        if (const Tensor* value = tensor_attribute(attrs, name)) return *value;
     if (attrs.has("value_float")) return Tensor::scalar(attrs.get_float("value_float", 0));
     if (attrs.has("value_int")) return Tensor::scalar(attrs.get_int("value_int", 0));
     if (attrs.has("value_ints")) return Tensor::of_dims(attrs.get_ints("value_ints"));
@@ -30,8 +31,6 @@ Tensor constant_value(const Node& node) {
     }
     if (attrs.has("value_string") || attrs.has("value_strings"))
         throw Unsupported(fmt::format("{}: strings are not supported", describe(node)));
-    if (attrs.has("sparse_value"))
-        throw Unsupported(fmt::format("{}: sparse tensors are not supported", describe(node)));
     throw BadInput(fmt::format("{}: has no value", describe(node)));
 }
 
@@ -43,7 +42,7 @@ OpDef constant_op() {
                 {"value_floats", AttrKind::reals},    {"value_int", AttrKind::integer},
                 {"value_ints", AttrKind::integers},   {"value_string", AttrKind::string},
                 {"value_strings", AttrKind::strings}, {"sparse_value", AttrKind::tensor}};
-    op.note = "no strings, no sparse tensors";
+    op.note = "no strings";
     return op;
 }
 
