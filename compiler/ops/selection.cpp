@@ -55,13 +55,25 @@ Dims around_axis(const Dims& dims, std::optional<std::size_t> axis) {
     return {product(dims, 0, *axis), dims[*axis], product(dims, *axis + 1, dims.size())};
 }
 
+/// The first `count` places that the condition selects.
+Dims selected_places(const Tensor& condition, std::int64_t count) {
+    const auto holds = condition.values<bool>();
+    Dims places;
+    for (std::int64_t i = 0; i < std::min(count, condition.count()); ++i)
+        if (holds[as_index(i)]) places.push_back(i);
+    return places;
+}
+
+/// With a condition known at compile time the size is, too, and nothing is open.
 void infer_compress(InferContext& c) {
     if (c.dtype(1) != DataType::boolean || c.dims(1).size() != 1)
         c.fail(fmt::format("the condition must be bool with one axis, not {}", to_string(c.input(1))));
     const auto axis = axis_of(c.node(), c.dims(0));
     Dims dims = axis ? c.dims(0) : Dims{element_count(c.dims(0))};
     std::int64_t& selected = dims[axis.value_or(0)];
-    selected = std::min(selected, c.dims(1)[0]);
+    const Tensor* condition = c.constant(1);
+    selected =
+        condition != nullptr ? as_dim(selected_places(*condition, selected).size()) : std::min(selected, c.dims(1)[0]);
     c.set_output(0, {c.dtype(0), dims});
     set_size(c, 1);
 }
@@ -70,13 +82,11 @@ void eval_compress(EvalContext& c) {
     const auto axis = axis_of(c.node(), c.input(0).dims());
     const Tensor x = axis ? c.input(0) : c.input(0).reshaped({c.input(0).count()});
     const std::size_t along = axis.value_or(0);
-    const auto condition = c.input(1).values<bool>();
     Tensor& y = c.make_output(0);
-    std::int64_t size = 0;
-    for (std::int64_t i = 0; i < y.dims()[along]; ++i)
-        if (condition[as_index(i)])
-            copy_elements(x, sliced(view_of(x), along, i, 1), y, sliced(view_of(y), along, size++, 1));
-    set_size(c, 1, as_index(size));
+    const Dims places = selected_places(c.input(1), x.dims()[along]);
+    for (std::size_t i = 0; i < places.size(); ++i)
+        copy_elements(x, sliced(view_of(x), along, places[i], 1), y, sliced(view_of(y), along, as_dim(i), 1));
+    set_size(c, 1, places.size());
 }
 
 void lower_compress(LowerContext& c) {
@@ -84,6 +94,12 @@ void lower_compress(LowerContext& c) {
     const auto axis = axis_of(c.node(), source.dims);
     const View y = c.output_in_order(0, row_major_order(axis ? source.dims.size() : 1));
     const View around = c.reshaped(source, around_axis(source.dims, axis));
+    if (const Tensor* condition = c.graph().constant(c.node().input(1))) {
+        const Dims places = selected_places(*condition, around.dims[1]);
+        if (c.node().output(1) != no_value) c.set_output(1, c.constant(Tensor::scalar(as_dim(places.size()))));
+        return add_kernel(c, "gather", {1},
+                          {around, c.constant(Tensor::of_dims(places)), c.reshaped(y, around_axis(y.dims, axis))});
+    }
     add_kernel(c, "compress", {}, {around, c.input(1), c.reshaped(y, around_axis(y.dims, axis)), size_operand(c, 1)},
                {2, 3});
 }
@@ -99,7 +115,9 @@ OpDef compress_op() {
     op.infer = infer_compress;
     op.eval = eval_compress;
     op.lower = lower_compress;
-    op.open_axis = [](const InferContext& c, std::size_t output) { return output == 0 ? axis_or_first(c) : -1; };
+    op.open_axis = [](const InferContext& c, std::size_t output) {
+        return output == 0 && c.constant(1) == nullptr ? axis_or_first(c) : -1;
+    };
     op.note = "no strings";
     return op;
 }
