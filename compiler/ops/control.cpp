@@ -362,6 +362,7 @@ OpDef control_op(std::string name, int since, int min_inputs, int min_outputs, s
     op.min_outputs = min_outputs;
     op.max_outputs = -1;
     op.may_lack_inputs = true;
+    attrs.push_back({"captures", AttrKind::integer});  // ours: how many inputs the bodies read (subgraphs.hpp)
     op.attrs = std::move(attrs);
     return op;
 }

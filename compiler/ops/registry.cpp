@@ -76,6 +76,9 @@ void check_node(const OpDef& op, const InferContext& context) {
     for (std::size_t i = 0; i < context.input_count() && !op.takes_small_types; ++i)
         if (context.has_input(i) && is_small(context.dtype(i)))
             context.unsupported(fmt::format("{} is not computed with", name_of(context.dtype(i))));
+    for (const auto& [name, value] : context.attrs())
+        if (std::none_of(op.attrs.begin(), op.attrs.end(), [&](const AttrDef& def) { return def.name == name; }))
+            context.fail(fmt::format("has no attribute '{}'", name));
     for (const AttrDef& def : op.attrs) {
         const auto found = context.attrs().find(def.name);
         if (found == context.attrs().end()) {

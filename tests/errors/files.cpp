@@ -114,6 +114,17 @@ TEST_CASE("an attribute of the wrong type is named, in a node of an older opset 
     }
 }
 
+TEST_CASE("an attribute that the operator does not have is the model's mistake, and named") {
+    const TemporaryFolder folder;
+    onnx::ModelProto model = relu_model();
+    onnx::AttributeProto& axis = *model.mutable_graph()->mutable_node(0)->add_attribute();
+    axis.set_name("axis");
+    axis.set_type(onnx::AttributeProto::INT);
+    folder.write("m.onnx", model.SerializeAsString());
+    CHECK(run_igata(folder, "compile m.onnx -o out") ==
+          fails(4, "m.onnx: Relu 'relu' (opset 17): has no attribute 'axis'"));
+}
+
 TEST_CASE("a fill of several elements is the model's mistake, and named") {
     const TemporaryFolder folder;
     onnx::ModelProto model = relu_model();
