@@ -101,6 +101,7 @@ ExprPtr fold_binary(const Expr& e) {
         case ExprOp::div: return is_value(b, 1) ? a : nullptr;
         case ExprOp::pow:
             if (is_value(b, 2)) return make(ExprOp::mul, {a, a});
+            if (is_value(b, 3)) return make(ExprOp::mul, {make(ExprOp::mul, {a, a}), a});  // GELU by tanh
             return is_value(b, 1) ? a : nullptr;
         case ExprOp::sub: return is_value(b, 0) && !std::signbit(b->value) ? a : nullptr;
         case ExprOp::add: return is_value(b, 0) && std::signbit(b->value) ? a : nullptr;

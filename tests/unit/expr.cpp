@@ -134,6 +134,7 @@ TEST_CASE("simplify changes no result") {
     CHECK(simplified("1 / 4.0 * x0") == "0.25 * x0");
     CHECK(simplified("--x0") == "x0");
     CHECK(simplified("pow(x0 + 1, 2)") == "(x0 + 1) * (x0 + 1)");
+    CHECK(simplified("pow(x0, 3)") == "x0 * x0 * x0");
     CHECK(simplified("select(abs(0.5 - 0.25) < 0.3, x0, x1)") == "x0");
     CHECK(simplified("select(2 <= 1, x0, x1)") == "x1");
     CHECK(simplified("select(1, x0, x1)") == "x0");
