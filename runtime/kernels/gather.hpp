@@ -24,7 +24,7 @@ inline std::int64_t gather_offset(const KernelSpec& spec, const std::int64_t* in
 
 inline std::unique_ptr<Operation> make_gather(const Builder&, const KernelSpec& spec) {
     return std::make_unique<KernelOperation>(spec, [](const KernelSpec& s, std::byte* const* operands, std::byte*) {
-        run_gather(s, operands, gather_offset);
+        run_gather(s, operands, gather_offset, s.operands[0].rank - 1 - static_cast<int>(s.ints[0]));
     });
 }
 

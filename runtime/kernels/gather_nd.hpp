@@ -32,7 +32,9 @@ inline std::int64_t gather_nd_offset(const KernelSpec& spec, const std::int64_t*
 
 inline std::unique_ptr<Operation> make_gather_nd(const Builder&, const KernelSpec& spec) {
     return std::make_unique<KernelOperation>(spec, [](const KernelSpec& s, std::byte* const* operands, std::byte*) {
-        run_gather(s, operands, gather_nd_offset);
+        const MemorySpec& places = s.operands[1];
+        const std::int64_t coordinates = places.dims[places.rank - 1];
+        run_gather(s, operands, gather_nd_offset, s.operands[0].rank - static_cast<int>(s.ints[0] + coordinates));
     });
 }
 
