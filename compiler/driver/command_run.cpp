@@ -61,7 +61,7 @@ ExitCode command_run(const RunFlags& flags) {
     for (const Graph::Output& output : graph.outputs) names.push_back(output.name);
     std::vector<std::pair<std::size_t, std::string>> wanted;
     for (const std::string& text : flags.outputs) wanted.push_back(parse_assignment(text, names, "--output"));
-    const auto outputs = Replay(EngineKind::interpreter, graph).run(inputs);
+    const auto outputs = naming(flags.model, [&] { return Replay(EngineKind::interpreter, graph).run(inputs); });
     for (std::size_t i = 0; i < outputs.size(); ++i) summarize(names[i], outputs[i]);
     for (const auto& [i, file] : wanted) write_npy(file, outputs[i]);
     print_remarks(flags.pipeline, remarks);

@@ -16,7 +16,8 @@ ExitCode command_verify(const VerifyFlags& flags) {
         const std::vector<ValueType> types = types_of(read_data_set(folder, graph).inputs);
         if (std::find(inputs.begin(), inputs.end(), types) == inputs.end()) inputs.push_back(types);
     }
-    const std::unique_ptr<Engine> engine = make_engine(flags.engine, graph, inputs);
+    const std::unique_ptr<Engine> engine =
+        naming(flags.model, [&] { return make_engine(flags.engine, graph, inputs); });
     int failed = 0;
     fmt::print("{:<18}  {:<24}  {:>12}  {:>12}\n", "data set", "output", "abs error", "rel error");
     for (const auto& folder : folders) {

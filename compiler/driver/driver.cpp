@@ -20,15 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-template <class F>
-auto naming(const fs::path& file, F&& f) {
-    try {
-        return f();
-    } catch (const Error& error) {
-        throw Error(error.code(), fmt::format("{}: {}", file.string(), error.what()));
-    }
-}
-
 struct Binding {
     std::string dim;
     std::vector<std::int64_t> values;

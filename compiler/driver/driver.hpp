@@ -113,6 +113,16 @@ ExitCode command_ops(bool json);
 
 // What the commands share ---------------------------------------------------------------------------------------------
 
+/// What f returns; errors that it throws name the file.
+template <class F>
+auto naming(const std::filesystem::path& file, F&& f) {
+    try {
+        return f();
+    } catch (const Error& error) {
+        throw Error(error.code(), file.string() + ": " + error.what());
+    }
+}
+
 /// Imports the model; every operator is supported. Throws Error, beginning with the file.
 Graph load_model(const std::filesystem::path& file, Remarks& remarks);
 

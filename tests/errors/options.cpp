@@ -96,9 +96,11 @@ TEST_CASE("run says what is wrong with a .npy") {
           fails(2, "--input y=good.npy: write NAME=FILE.npy, where NAME is one of: x"));
     CHECK(run_igata(folder, "run m.onnx --input absent.npy") == fails(4, "absent.npy: no such file"));
     CHECK(run_igata(folder, "run m.onnx --input text.npy") == fails(4, "text.npy: not a .npy file"));
-    CHECK(run_igata(folder, "run m.onnx --input shape.npy") == fails(4, "input 'x' is f32[N,4] but got f32[1,5]"));
-    CHECK(run_igata(folder, "run m.onnx --input rank.npy") == fails(4, "input 'x' is f32[N,4] but got f32[4]"));
-    CHECK(run_igata(folder, "run m.onnx --input dtype.npy") == fails(4, "input 'x' is f32[N,4] but got f64[1,4]"));
+    CHECK(run_igata(folder, "run m.onnx --input shape.npy") ==
+          fails(4, "m.onnx: input 'x' is f32[N,4] but got f32[1,5]"));
+    CHECK(run_igata(folder, "run m.onnx --input rank.npy") == fails(4, "m.onnx: input 'x' is f32[N,4] but got f32[4]"));
+    CHECK(run_igata(folder, "run m.onnx --input dtype.npy") ==
+          fails(4, "m.onnx: input 'x' is f32[N,4] but got f64[1,4]"));
     CHECK(run_igata(folder, "run m.onnx --input good.npy --output y=no/where.npy").code == 4);
     CHECK(run_igata(folder, "run m.onnx --input x=good.npy --output out.npy") ==
           Outcome{0, "y f32[2,4] = 0 2 0 4 5 0 7 0\n", ""});
