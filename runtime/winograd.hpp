@@ -180,18 +180,21 @@ private:
             const bool there = bias != nullptr && c < shape_.dst_channels;
             to_bias[c] = there ? bias[c * spec.bias.strides[0]] : 0.0F;
         }
+        const auto count = static_cast<std::int64_t>(panels_.size());
+        parallel_for(count, 1 + 2048 / weights_of(panels_.front()), [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t p = begin; p < end; ++p) pack_panel(spec, weights, panels_[static_cast<std::size_t>(p)]);
+        });
+    }
+
+    void pack_panel(const ConvolutionSpec& spec, const float* weights, const Panel& panel) const {
         const std::int64_t* strides = spec.weights.strides;
-        auto* to = reinterpret_cast<float*>(weights_.get());
-        for (const Panel& panel : panels_) {
-            const float* from = weights + panel.channel * strides[0];
-            const std::int64_t width = width_of(panel);
-            if (panel.channels < width) std::fill_n(to, elements * weights_of(panel), 0.0F);
-            for (std::int64_t k = 0; k < shape_.src_channels; ++k)
-                for (std::int64_t c = 0; c < panel.channels; ++c)
-                    transform_filter<outputs>(from + c * strides[0] + k * strides[1], strides[2], strides[3],
-                                              to + k * width + c, weights_of(panel));
-            to += elements * weights_of(panel);
-        }
+        const float* from = weights + panel.channel * strides[0];
+        const std::int64_t width = width_of(panel);
+        auto* to = reinterpret_cast<float*>(weights_.get()) + elements * shape_.src_channels * panel.channel;
+        const auto transform = Versions<WinogradFilter<outputs>, const WinogradFilters&>::get(isa_);
+        for (std::int64_t k = 0; k < shape_.src_channels; ++k)
+            transform({from + k * strides[1], strides[0], strides[2], strides[3], panel.channels, to + k * width,
+                       weights_of(panel)});
     }
 
     void run_block(Block block, const Scratch& scratch) const {

@@ -79,22 +79,61 @@ private:
     static constexpr float a1 = a, b1 = b, a2 = a * a, b2 = b * b;
 };
 
-/// G g G^T of one filter, 3x3 with these strides; element i of the transformed filter goes to `to + i * plane`.
+/// As many doubles as VectorOf holds floats.
+template <int lanes>
+struct DoublesOf {
+    using Register [[gnu::vector_size(lanes * sizeof(double))]] = double;
+};
+
+/// Filters, 3x3, of consecutive output channels, and where their transforms go.
+struct WinogradFilters {
+    const float* from = nullptr;
+    std::int64_t channel = 0, row = 0, column = 0;  ///< strides
+    std::int64_t count = 0;
+    float* to = nullptr;  ///< [points * points][count, and zeros up to whole vectors], `plane` elements apart
+    std::int64_t plane = 0;
+};
+
+/// G g G^T of each filter, in double.
 template <int outputs>
-void transform_filter(const float* filter, std::int64_t row, std::int64_t column, float* to, std::int64_t plane) {
-    constexpr int points = Winograd<outputs>::points;
-    const auto& g = Winograd<outputs>::filter;
-    double rows[points][3];
-    for (int i = 0; i < points; ++i) {
-        for (int x = 0; x < 3; ++x) {
-            rows[i][x] = 0;
-            for (int y = 0; y < 3; ++y) rows[i][x] += g[i][y] * static_cast<double>(filter[y * row + x * column]);
+struct WinogradFilter {
+    static constexpr int points = Winograd<outputs>::points;
+
+    template <int lanes>
+    [[gnu::always_inline]] static void run(const WinogradFilters& filters) {
+#pragma GCC unroll 1
+        for (std::int64_t c = 0; c < filters.count; c += lanes) transform<lanes>(filters, c);
+    }
+
+private:
+    template <int lanes>
+    [[gnu::always_inline]] static void transform(const WinogradFilters& filters, std::int64_t c) {
+        using Doubles = typename DoublesOf<lanes>::Register;
+        constexpr auto& g = Winograd<outputs>::filter;
+        Doubles filter[3][3];
+#pragma GCC unroll 4
+        for (int y = 0; y < 3; ++y)
+#pragma GCC unroll 4
+            for (int x = 0; x < 3; ++x)
+#pragma GCC unroll 1
+                for (int l = 0; l < lanes; ++l) {
+                    const std::int64_t at = (c + l) * filters.channel + y * filters.row + x * filters.column;
+                    filter[y][x][l] = c + l < filters.count ? static_cast<double>(filters.from[at]) : 0.0;
+                }
+        float* to = filters.to + c;
+#pragma GCC unroll 1
+        for (int i = 0; i < points; ++i) {
+            Doubles row[3];
+#pragma GCC unroll 4
+            for (int x = 0; x < 3; ++x)
+                row[x] = g[i][0] * filter[0][x] + g[i][1] * filter[1][x] + g[i][2] * filter[2][x];
+#pragma GCC unroll 1
+            for (int j = 0; j < points; ++j, to += filters.plane)
+                *reinterpret_cast<typename VectorOf<lanes>::Unaligned*>(to) = __builtin_convertvector(
+                    g[j][0] * row[0] + g[j][1] * row[1] + g[j][2] * row[2], typename VectorOf<lanes>::Register);
         }
     }
-    for (int i = 0; i < points; ++i)
-        for (int j = 0; j < points; ++j, to += plane)
-            *to = static_cast<float>(rows[i][0] * g[j][0] + rows[i][1] * g[j][1] + rows[i][2] * g[j][2]);
-}
+};
 
 /// One tile of inputs, and where its transform goes.
 struct WinogradSource {
