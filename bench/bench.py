@@ -144,7 +144,8 @@ def parse():
     parser.add_argument("--batch", type=numbers, default=[1], help="comma-separated, for instance 1,8")
     parser.add_argument("--cast-for", type=int, default=1, metavar="N",
                         help="batch that Igata's predictor is cast for; it runs any multiple")
-    parser.add_argument("--engines", type=lambda text: text.split(","), default=list(ENGINES))
+    parser.add_argument("--engines", type=lambda text: text.split(","), default=list(ENGINES),
+                        help="comma-separated; also igata_bf16, which is Igata with --precision bf16")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--runs", type=int, default=20, help="inferences per engine and round")
     parser.add_argument("--warmup", type=int, default=20)

@@ -52,9 +52,10 @@ class Case:
         self.build([f"{name}:{axis}={self.cast_for(dim) if axis == 0 else dim}" for name, array in zip(self.names, inputs)
                     for axis, dim in enumerate(array.shape)], options)
         self.predictor = str(self.folder / "cmake" / "bench")
+        self.predictors = {"igata": self.predictor, "igata_bf16": self.predictor + "_bf16"}
         (self.folder / "case.json").write_text(json.dumps({
             "model": str(model / "model.onnx"), "batch": batch, "tflite": find_tflite(model), "inputs": len(inputs),
-            "library": str(self.folder / "cmake" / "libbench_library.so")}))
+            "libraries": {name: str(self.folder / "cmake" / f"lib{name}_library.so") for name in ("bench", "bench_bf16")}}))
 
     def tile(self, arrays, ports=()):
         if self.batch == 1:
@@ -69,7 +70,8 @@ class Case:
         quiet = {"check": True, "stdout": subprocess.DEVNULL}
         subprocess.run(["cmake", "-S", HERE / "predictor", "-B", self.folder / "cmake", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
                         f"-DIGATA_EXECUTABLE={options.igata}", f"-DBENCH_MODEL={self.model / 'model.onnx'}",
-                        f"-DBENCH_BIND={';'.join(binds)}", *options.cmake], **quiet)
+                        f"-DBENCH_BIND={';'.join(binds)}", f"-DBENCH_BF16={'igata_bf16' in options.engines}", *options.cmake],
+                       **quiet)
         subprocess.run(["cmake", "--build", self.folder / "cmake"], **quiet)
 
     def files(self):

@@ -106,21 +106,26 @@ DTYPES = [None, np.float32, np.float64, np.float16, np.uint16, np.int8, np.int16
 class Igata:
     """The predictor that `igata compile` casts, as a shared library behind its C interface (see runtime/predictor_abi.h)."""
 
+    predictor = "bench"
+
     def __init__(self, case, threads, inputs):
-        self.library = ctypes.CDLL(case["library"])
+        self.library = ctypes.CDLL(case["libraries"][self.predictor])
         self.version = self.onednn()
-        self.library.bench_info.restype = ctypes.POINTER(PredictorInfo)
+        self.function("info").restype = ctypes.POINTER(PredictorInfo)
         model = ctypes.c_void_p()
-        self.check(self.library.bench_model_create(ctypes.byref(Options(threads, None)), ctypes.byref(model)))
+        self.check(self.function("model_create")(ctypes.byref(Options(threads, None)), ctypes.byref(model)))
         self.context = ctypes.c_void_p()
-        self.check(self.library.bench_context_create(model, ctypes.byref(self.context)))
-        info = self.library.bench_info().contents
+        self.check(self.function("context_create")(model, ctypes.byref(self.context)))
+        info = self.function("info")().contents
         self.inputs = inputs
         rows = inputs[0].shape[0] if case["batch"] > 1 else 0
         repeats = rows // info.inputs[0].dims[0] if rows else 1
         self.outputs = [np.empty([port.dims[i] * (repeats if i == 0 else 1) for i in range(port.rank)], DTYPES[port.dtype])
                         for port in info.outputs[:info.output_count]]
         self.arguments = (self.context, self.pointers(self.inputs), self.pointers(self.outputs), ctypes.c_int64(rows))
+
+    def function(self, name):
+        return getattr(self.library, f"{self.predictor}_{name}")
 
     def onednn(self):
         try:
@@ -132,19 +137,25 @@ class Igata:
 
     def check(self, status):
         if status != 0:
-            self.library.bench_last_error.restype = ctypes.c_char_p
-            raise RuntimeError(self.library.bench_last_error().decode())
+            self.function("last_error").restype = ctypes.c_char_p
+            raise RuntimeError(self.function("last_error")().decode())
 
     @staticmethod
     def pointers(arrays):
         return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
 
     def run(self):
-        self.check(self.library.bench_run(*self.arguments))
+        self.check(self.function("run")(*self.arguments))
         return self.outputs
 
 
-ENGINES = {"igata": Igata, "onnxruntime": OnnxRuntime, "openvino": OpenVino, "litert": LiteRt, "none": Nothing}
+class IgataBf16(Igata):
+    """With --precision bf16."""
+
+    predictor = "bench_bf16"
+
+
+ENGINES = {"igata": Igata, "igata_bf16": IgataBf16, "onnxruntime": OnnxRuntime, "openvino": OpenVino, "litert": LiteRt, "none": Nothing}
 
 
 def milliseconds(function):

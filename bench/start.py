@@ -20,8 +20,8 @@ def launch(command, cores):
 def start_once(engine, case, threads, cores):
     """Milliseconds. Igata: the standalone predictor from its start to its end. Others: a Python process up to its first
     result. None if the engine is not there."""
-    alone = engine == "igata"
-    command = ([case.predictor, *case.files(), "--threads", str(threads)] if alone else
+    alone = engine in case.predictors
+    command = ([case.predictors[engine], *case.files(), "--threads", str(threads)] if alone else
                [sys.executable, str(ENGINE), engine, str(case.folder), str(threads), "--once"])
     before = time.perf_counter()
     process = launch(command, cores)
@@ -36,8 +36,8 @@ def start_once(engine, case, threads, cores):
 
 def peak_once(engine, case, threads, cores):
     """MB. None if the engine is not there."""
-    if engine == "igata":
-        text = launch([case.predictor, *case.files(), "--benchmark", "3", "--threads", str(threads)], cores).communicate()[0]
+    if engine in case.predictors:
+        text = launch([case.predictors[engine], *case.files(), "--benchmark", "3", "--threads", str(threads)], cores).communicate()[0]
         return float(re.search(r"peak memory +([\d.]+) MB", text)[1])
     text = launch([sys.executable, str(ENGINE), engine, str(case.folder), str(threads), "--once"], cores).communicate()[0]
     return json.loads(text.splitlines()[-1]).get("peak_mb")
@@ -55,7 +55,7 @@ def measure_starts(engines, case, threads, cores, rounds):
     for name in engines:
         if None in starts[name]:
             continue
-        bare = 0 if name == "igata" else 1
+        bare = 0 if name in case.predictors else 1
         result[name] = {"start_ms": statistics.median(starts[name]) - bare * statistics.median(starts["none"]),
                         "peak_mb": peaks[name] - bare * peaks["none"]}
     return result

@@ -81,7 +81,8 @@ struct ConvolutionChoice {
 
 /// How `kernel` would run it.
 inline ConvolutionChoice choice_of(Implementation kernel, const ConvolutionSpec& spec) {
-    ConvolutionChoice choice{kernel, kernel == Implementation::pointwise, false, spec};
+    ConvolutionChoice choice{kernel, false, false, spec};
+    choice.takes_scale = kernel == Implementation::pointwise || kernel == Implementation::pointwise_bf16;
     choice.takes_mean = kernel == Implementation::depthwise &&
                         DepthwiseConvolution::eltwise_count(spec.epilogue) == spec.epilogue.count;
     if (spec.scale.is_present() && !choice.takes_scale) {
@@ -90,15 +91,19 @@ inline ConvolutionChoice choice_of(Implementation kernel, const ConvolutionSpec&
     }
     if (!choice.takes_mean) choice.spec.mean = {};
     choice.spec.implementation = kernel;
+    choice.spec.bf16 = spec.bf16 && is_bf16(kernel);
     return choice;
 }
 
-/// Whether the choice's kernel can run what is left for it.
-inline bool fits(const Builder& builder, const ConvolutionChoice& choice) {
+/// Whether the choice's kernel can run what is left for it. `bf16`: the processor multiplies those.
+inline bool fits(const Builder& builder, const ConvolutionChoice& choice, bool bf16 = onednn::has_bf16()) {
+    if (is_bf16(choice.kernel) && !(bf16 && choice.spec.bf16)) return false;
     switch (choice.kernel) {
+        case Implementation::onednn_bf16:
         case Implementation::onednn_convolution:
         case Implementation::onednn_reordered: return true;
-        case Implementation::pointwise: return PointwiseConvolution::fits(builder, choice.spec);
+        case Implementation::pointwise:
+        case Implementation::pointwise_bf16: return PointwiseConvolution::fits(builder, choice.spec);
         case Implementation::winograd2: return WinogradConvolution<2>::fits(builder, choice.spec);
         case Implementation::winograd4: return WinogradConvolution<4>::fits(builder, choice.spec);
         case Implementation::depthwise: return DepthwiseConvolution::fits(builder, choice.spec);
@@ -106,40 +111,42 @@ inline bool fits(const Builder& builder, const ConvolutionChoice& choice) {
     }
 }
 
-/// Whether the choice is what was measured to be the best one, as a rule.
-inline bool pays(const ConvolutionChoice& choice, Isa isa) {
+/// Whether oneDNN's convolution is measured to be faster in bf16 than in f32, though src is converted first: where each
+/// element of it meets enough weights.
+inline bool pays_in_bf16(const ConvolutionSpec& spec) {
+    std::int64_t products = spec.weights.dims[0];
+    for (int i = 0; i < spec.spatial; ++i) products = products * spec.weights.dims[2 + i] / spec.strides[i];
+    return spec.groups == 1 && products >= 32;
+}
+
+/// Whether the choice is what was measured to be the best one, as a rule. `bf16`: oneDNN could multiply those instead,
+/// which only Winograd's filtering of many channels is faster than.
+inline bool pays(const ConvolutionChoice& choice, Isa isa, bool bf16) {
     switch (choice.kernel) {
+        case Implementation::onednn_bf16: return pays_in_bf16(choice.spec);
         case Implementation::pointwise: return PointwiseConvolution::pays(choice.spec);
+        case Implementation::pointwise_bf16: return PointwiseConvolution::pays_in_bf16(choice.spec);
         case Implementation::winograd2: return WinogradConvolution<2>::pays(choice.spec, isa);
-        case Implementation::winograd4: return WinogradConvolution<4>::pays(choice.spec, isa);
+        case Implementation::winograd4:
+            return (!bf16 || choice.spec.src.dims[1] >= 32) && WinogradConvolution<4>::pays(choice.spec, isa);
         default: return true;
     }
 }
 
-/// Whether converting to bf16 is worth it: a rule that nobody has measured yet. Each element of src should meet many
-/// weights.
-inline bool pays_in_bf16(const ConvolutionSpec& spec) {
-    std::int64_t products = spec.weights.dims[0];
-    for (int i = 0; i < spec.spatial; ++i) products = products * spec.weights.dims[2 + i] / spec.strides[i];
-    return spec.groups == 1 && spec.weights.dims[1] >= 16 && products >= 64;
-}
-
 /// The kernels of a convolution, those to be preferred first.
 inline constexpr Implementation convolution_kernels[] = {
-    Implementation::depthwise, Implementation::pointwise,          Implementation::winograd4,
-    Implementation::winograd2, Implementation::onednn_convolution, Implementation::onednn_reordered};
+    Implementation::depthwise,          Implementation::pointwise_bf16,  Implementation::pointwise,
+    Implementation::winograd4,          Implementation::onednn_bf16,     Implementation::winograd2,
+    Implementation::onednn_convolution, Implementation::onednn_reordered};
 
 /// The spec's own wish, or the first that pays. `bf16`: the processor multiplies those.
 inline ConvolutionChoice choose_kernel(const Builder& builder, const ConvolutionSpec& spec, Isa isa = detect_isa(),
                                        bool bf16 = onednn::has_bf16()) {
     ConvolutionChoice choice = choice_of(spec.implementation, spec);
-    const bool granted = fits(builder, choice);
-    if (!granted && spec.bf16 && bf16 && pays_in_bf16(spec)) {
-        choice = choice_of(Implementation::onednn_convolution, spec);
-    } else if (!granted) {
+    if (!fits(builder, choice, bf16)) {
         for (const Implementation kernel : convolution_kernels) {
             choice = choice_of(kernel, spec);
-            if (fits(builder, choice) && pays(choice, isa)) break;
+            if (fits(builder, choice, bf16) && pays(choice, isa, bf16 && spec.bf16)) break;
         }
     }
     if (choice.kernel == Implementation::depthwise)
@@ -151,7 +158,9 @@ inline std::unique_ptr<Operation> make_chosen(const Builder& builder, const Conv
     using Kernel = Implementation;
     switch (choice.kernel) {
         case Kernel::pointwise:
-            if constexpr (needs.has(Kernel::pointwise)) return make_tiled<PointwiseConvolution>(builder, choice.spec);
+        case Kernel::pointwise_bf16:
+            if constexpr (needs.has(Kernel::pointwise) || needs.has(Kernel::pointwise_bf16))
+                return make_tiled<PointwiseConvolution>(builder, choice.spec);
             break;
         case Kernel::winograd2:
             if constexpr (needs.has(Kernel::winograd2)) return make_tiled<WinogradConvolution<2>>(builder, choice.spec);
@@ -170,7 +179,9 @@ inline std::unique_ptr<Operation> make_chosen(const Builder& builder, const Conv
             break;
         case Kernel::onednn_convolution:
         case Kernel::onednn_reordered:
-            if constexpr (needs.has(Kernel::onednn_convolution) || needs.has(Kernel::onednn_reordered))
+        case Kernel::onednn_bf16:
+            if constexpr (needs.has(Kernel::onednn_convolution) || needs.has(Kernel::onednn_reordered) ||
+                          needs.has(Kernel::onednn_bf16))
                 return make_onednn_convolution(builder, choice.spec);
             break;
         case Kernel::automatic:

@@ -26,7 +26,7 @@ public:
     ConvolutionStrips(const Builder& wide, const ConvolutionSpec& wide_spec, const Builder& deep,
                       const ConvolutionSpec& deep_spec)
         : between_(image_shape(deep_spec, deep_spec.dst)),
-          wide_(wide, wide_spec, wide_spec.dst, wide_spec.epilogue.count),
+          wide_(wide, wide_kernel(wide_spec), wide_spec.dst, wide_spec.epilogue.count),
           deep_(deep, deep_spec, deep_spec.dst, deep_spec.epilogue.count) {
         const std::int64_t row = between_.src_w * between_.src_pixel;
         const std::int64_t step = DepthwiseStrip::most_rows * between_.stride_h;
@@ -45,6 +45,12 @@ public:
             DepthwiseConvolution::eltwise_count(deep_spec.epilogue) == deep_spec.epilogue.count;
         return wide_spec.streamed && activates_only && PointwiseConvolution::fits(wide, wide_spec) &&
                DepthwiseConvolution::fits(deep, deep_spec) && overlaps_little(image_shape(deep_spec, deep_spec.dst));
+    }
+
+    /// The first convolution, in bf16 if that pays. `bf16`: the processor multiplies those.
+    static ConvolutionSpec wide_kernel(ConvolutionSpec wide, bool bf16 = onednn::has_bf16()) {
+        wide.bf16 = wide.bf16 && bf16 && PointwiseConvolution::pays_in_bf16(wide);
+        return wide;
     }
 
     std::string implementation() const override { return wide_.implementation() + " in strips"; }

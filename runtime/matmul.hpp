@@ -101,6 +101,7 @@ inline bool as_pointwise(const MatMulSpec& spec, ConvolutionSpec& convolution) {
         convolution.bias.strides[0] = spec.bias.dims[1] > 1 ? spec.bias.strides[1] : 0;
     }
     convolution.epilogue = spec.epilogue;
+    convolution.bf16 = spec.bf16;
     return true;
 }
 
@@ -142,21 +143,70 @@ inline bool pays_as_pointwise(const MatMulSpec& spec) {
     return rows <= 64 && rows / items <= 4 && weights < 1 << 21;
 }
 
-/// Whether the product runs as a 1x1 convolution, which `convolution` then is.
-inline bool is_pointwise(const Builder& builder, const MatMulSpec& spec, ConvolutionSpec& convolution) {
-    const bool wanted = spec.implementation == Implementation::pointwise ||
-                        (spec.implementation != Implementation::onednn_matmul && pays_as_pointwise(spec));
-    return wanted && as_pointwise(flattened(spec), convolution) && PointwiseConvolution::fits(builder, convolution);
+/// What runs the product, and as what.
+struct MatMulChoice {
+    Implementation kernel = Implementation::onednn_matmul;
+    MatMulSpec spec = {};
+    ConvolutionSpec pointwise = {};
+    bool is_pointwise = false;  ///< whether `pointwise` is the product
+};
+
+/// How `kernel` would run it.
+inline MatMulChoice choice_of(Implementation kernel, const MatMulSpec& spec) {
+    MatMulChoice choice{kernel, flattened(spec)};
+    choice.spec.bf16 = spec.bf16 && is_bf16(kernel);
+    choice.is_pointwise = as_pointwise(choice.spec, choice.pointwise);
+    return choice;
+}
+
+/// Whether the choice's kernel can run it. `bf16`: the processor multiplies those.
+inline bool fits(const Builder& builder, const MatMulChoice& choice, bool bf16 = onednn::has_bf16()) {
+    if (is_bf16(choice.kernel) && !(bf16 && choice.spec.bf16)) return false;
+    switch (choice.kernel) {
+        case Implementation::onednn_matmul:
+        case Implementation::onednn_bf16: return true;
+        case Implementation::pointwise:
+        case Implementation::pointwise_bf16:
+            return choice.is_pointwise && PointwiseConvolution::fits(builder, choice.pointwise);
+        default: return false;
+    }
+}
+
+/// Whether the choice, of the product `spec`, is what was measured to be the best one, as a rule.
+inline bool pays(const MatMulChoice& choice, const MatMulSpec& spec) {
+    switch (choice.kernel) {
+        case Implementation::pointwise: return pays_as_pointwise(spec);
+        case Implementation::pointwise_bf16: return PointwiseConvolution::pays_in_bf16(choice.pointwise);
+        case Implementation::onednn_bf16: return false;
+        default: return true;
+    }
+}
+
+/// The kernels of a product, those to be preferred first.
+inline constexpr Implementation matmul_kernels[] = {Implementation::pointwise_bf16, Implementation::pointwise,
+                                                    Implementation::onednn_bf16, Implementation::onednn_matmul};
+
+/// The spec's own wish, or the first that pays. `bf16`: the processor multiplies those.
+inline MatMulChoice choose_kernel(const Builder& builder, const MatMulSpec& spec, bool bf16 = onednn::has_bf16()) {
+    MatMulChoice choice = choice_of(spec.implementation, spec);
+    if (fits(builder, choice, bf16)) return choice;
+    for (const Implementation kernel : matmul_kernels) {
+        choice = choice_of(kernel, spec);
+        if (fits(builder, choice, bf16) && pays(choice, spec)) break;
+    }
+    return choice;
 }
 
 /// Throws dnnl::error or std::runtime_error if there is no implementation.
 inline std::unique_ptr<Operation> make_operation(const Builder& builder, const MatMulSpec& spec) {
-    ConvolutionSpec convolution;
-    if (is_pointwise(builder, spec, convolution)) {
-        if constexpr (needs.has(Implementation::pointwise))
-            return make_tiled<PointwiseConvolution>(builder, convolution);
+    using Kernel = Implementation;
+    const MatMulChoice choice = choose_kernel(builder, spec);
+    if (choice.kernel == Kernel::pointwise || choice.kernel == Kernel::pointwise_bf16) {
+        if constexpr (needs.has(Kernel::pointwise) || needs.has(Kernel::pointwise_bf16))
+            return make_tiled<PointwiseConvolution>(builder, choice.pointwise);
     } else {
-        if constexpr (needs.has(Implementation::onednn_matmul)) return make_onednn_matmul(builder, flattened(spec));
+        if constexpr (needs.has(Kernel::onednn_matmul) || needs.has(Kernel::onednn_bf16))
+            return make_onednn_matmul(builder, choice.spec);
     }
     throw std::logic_error("a matrix product that the program was not made for");
 }

@@ -57,14 +57,14 @@ inline Desc memory_desc(const MemorySpec& spec) {
     return {dims_of(spec), data_type(spec.dtype), dnnl::memory::dims(spec.strides, spec.strides + spec.rank)};
 }
 
-/// Whether oneDNN multiplies bf16 by instructions for it: AVX512_BF16 or AMX.
+/// Whether oneDNN multiplies bf16 by instructions for it, AVX512_BF16 or AMX: a processor with AMX has both.
 inline bool has_bf16() {
     constexpr auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);  // a bit for each extension
     return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & wanted) == wanted;
 }
 
-/// The type that factors are multiplied in, where a spec allows bf16.
-inline DataType type_of_factors(bool bf16) { return bf16 && has_bf16() ? DataType::bf16 : DataType::f32; }
+/// The type that factors are multiplied in.
+inline DataType type_of_factors(bool bf16) { return bf16 ? DataType::bf16 : DataType::f32; }
 
 inline MemorySpec with_type(MemorySpec spec, DataType dtype) {
     spec.dtype = dtype;

@@ -1,6 +1,7 @@
 // 1x1 convolution over channels-last f32 with constant weights. oneDNN's inner loops are a little faster; this one can
 // scale its source while it reads it, applies activations block by block while the results are in the first cache, and
-// fetches weights ahead, where oneDNN waits for those that are in no cache.
+// fetches weights ahead, where oneDNN waits for those that are in no cache. With spec.bf16, weights are packed as bf16,
+// and each block's pixels are rounded before it is computed.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include "runtime/epilogue.hpp"
 #include "runtime/image_shape.hpp"
 #include "runtime/isa.hpp"
+#include "runtime/needs.hpp"
 #include "runtime/operation.hpp"
 #include "runtime/parallel.hpp"
 #include "runtime/pointwise_tile.hpp"
@@ -20,19 +22,14 @@
 
 namespace igata::runtime {
 
-struct Multiply {
-    template <int>
-    [[gnu::always_inline]] static void run(const float* a, const float* b, float* product, std::int64_t count) {
-        for (std::int64_t i = 0; i < count; ++i) product[i] = a[i] * b[i];
-    }
-};
-
 class PointwiseConvolution final : public Operation {
 public:
     /// Applies the first `inside` post-ops of the spec's epilogue, as TileEpilogue takes them, and its scale.
     PointwiseConvolution(const Builder& builder, const ConvolutionSpec& spec, const MemorySpec& dst, int inside,
                          Isa isa = detect_isa())
         : shape_(image_shape(spec, dst)),
+          bf16_(spec.bf16),
+          depth_(bf16_ ? (shape_.src_channels + 1) / 2 : shape_.src_channels),
           isa_(isa),
           limits_(tile_limits(isa)),
           panels_(even_panels(shape_.dst_channels, limits_)),
@@ -44,8 +41,12 @@ public:
         if (spec.scale.is_present()) {
             scale_operand_ = spec.scale.operand_index;
             scale_image_ = spec.scale.memory.dims[0] > 1 ? spec.scale.memory.strides[0] : 0;
-            multiply_ = Versions<Multiply, const float*, const float*, float*, std::int64_t>::get(isa);
+            copy_ = Versions<ScalePixels, const PixelCopies&>::get(isa);
         }
+#if defined(__x86_64__)
+        if constexpr (needs.has(Implementation::pointwise_bf16))
+            if (bf16_) copy_ = Versions<RoundPixels, const PixelCopies&>::v4;
+#endif
     }
 
     static bool fits(const Builder& builder, const ConvolutionSpec& spec) {
@@ -70,7 +71,13 @@ public:
         return spec.scale.is_present() || spec.streamed || passes || little || weights >= 1 << 17;
     }
 
-    std::string implementation() const override { return std::string("igata:pointwise:") + name_of(isa_); }
+    /// Whether bf16 is measured to be faster than f32, by anything: with enough channels that products outweigh
+    /// stores.
+    static bool pays_in_bf16(const ConvolutionSpec& spec) { return spec.src.dims[1] >= 16 && spec.dst.dims[1] >= 16; }
+
+    std::string implementation() const override {
+        return std::string("igata:pointwise:") + (bf16_ ? "bf16" : name_of(isa_));
+    }
 
     std::size_t scratch_bytes() const override { return static_cast<std::size_t>(max_threads()) * slot_bytes(); }
 
@@ -105,8 +112,7 @@ public:
         const std::size_t panels = few_tiles ? panels_.size() : 1;
         std::int64_t vectors = 0;
         for (std::size_t p = 0; p < panels; ++p) vectors += panels_[p].vectors;
-        return {
-            {weights_.get(), sizeof(float) * static_cast<std::size_t>(vectors * limits_.lanes * shape_.src_channels)}};
+        return {{weights_.get(), sizeof(float) * static_cast<std::size_t>(vectors * limits_.lanes * depth_)}};
     }
 
     /// Only if it has tiles to spare.
@@ -136,10 +142,10 @@ public:
         }
     }
 
-    /// Scratch memory of one thread: a block's source pixels, and their scaled copies.
+    /// Scratch memory of one thread: a block's source pixels, and their scaled or rounded copies.
     std::size_t slot_bytes() const {
-        const auto floats = static_cast<std::size_t>(is_scaled() ? block_ * shape_.src_channels : 0);
-        return table_bytes() + aligned(sizeof(float) * floats);
+        const auto words = static_cast<std::size_t>(copy_ != nullptr ? block_ * copied_words() : 0);
+        return table_bytes() + aligned(sizeof(float) * words);
     }
 
 private:
@@ -152,9 +158,11 @@ private:
         std::size_t panel_begin, panel_end;
     };
 
-    /// How much a tile fetches: a line for two of its input channels.
-    std::int64_t lines_a_tile() const { return shape_.src_channels / 2; }
-    bool is_scaled() const { return multiply_ != nullptr; }
+    /// How much a tile fetches: a line for two steps of its depth.
+    std::int64_t lines_a_tile() const { return depth_ / 2; }
+    bool is_scaled() const { return scale_operand_ > 0; }
+    /// Of the copy of a pixel.
+    std::int64_t copied_words() const { return bf16_ ? bf16_words(shape_.src_channels) : shape_.src_channels; }
     std::int64_t pixels() const { return shape_.dst_h * shape_.dst_w; }
 
     std::size_t table_bytes() const { return aligned(sizeof(float*) * static_cast<std::size_t>(block_)); }
@@ -186,20 +194,33 @@ private:
 
     void pack(const ConvolutionSpec& spec, const float* weights, const float* bias) {
         const std::int64_t channels = (shape_.dst_channels + limits_.lanes - 1) / limits_.lanes * limits_.lanes;
-        weights_ = AlignedMemory(sizeof(float) * static_cast<std::size_t>(channels * shape_.src_channels));
+        weights_ = AlignedMemory(sizeof(float) * static_cast<std::size_t>(channels * depth_));
         bias_ = AlignedMemory(sizeof(float) * static_cast<std::size_t>(channels));
         auto* to_bias = reinterpret_cast<float*>(bias_.get());
         for (std::int64_t c = 0; c < channels; ++c) {
             const bool there = bias != nullptr && c < shape_.dst_channels;
             to_bias[c] = there ? bias[c * spec.bias.strides[0]] : 0.0F;
         }
-        for (const Panel& panel : panels_) {
-            auto* to = reinterpret_cast<float*>(weights_.get()) + weights_of(panel);
-            const float* from = weights + panel.channel * spec.weights.strides[0];
-            const std::int64_t width = panel.vectors * limits_.lanes;
-            for (std::int64_t k = 0; k < shape_.src_channels; ++k, from += spec.weights.strides[1], to += width)
-                for (std::int64_t c = 0; c < width; ++c)
-                    to[c] = c < panel.channels ? from[c * spec.weights.strides[0]] : 0.0F;
+        const auto count = static_cast<std::int64_t>(panels_.size());
+        const std::int64_t grain = 1 + 16384 / (panels_.front().channels * depth_);
+        parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t p = begin; p < end; ++p) pack_panel(spec, weights, panels_[static_cast<std::size_t>(p)]);
+        });
+    }
+
+    void pack_panel(const ConvolutionSpec& spec, const float* weights, const Panel& panel) const {
+        const std::int64_t width = panel.vectors * limits_.lanes;
+        const std::int64_t stride = spec.weights.strides[0];
+        const std::int64_t next = spec.weights.strides[1];
+        const float* from = weights + panel.channel * stride;
+        auto* to = reinterpret_cast<float*>(weights_.get()) + weights_of(panel);
+        for (std::int64_t k = 0; k < depth_; ++k, from += bf16_ ? 2 * next : next, to += width) {
+            const bool is_pair = bf16_ && 2 * k + 1 < shape_.src_channels;
+            for (std::int64_t c = 0; c < width; ++c) {
+                const float first = c < panel.channels ? from[c * stride] : 0.0F;
+                const float second = is_pair && c < panel.channels ? from[c * stride + next] : 0.0F;
+                to[c] = bf16_ ? bf16_pair(first, second) : first;
+            }
         }
     }
 
@@ -214,7 +235,7 @@ private:
     }
 
     /// Where a panel's weights start in the packed ones.
-    std::int64_t weights_of(const Panel& panel) const { return panel.channel * shape_.src_channels; }
+    std::int64_t weights_of(const Panel& panel) const { return panel.channel * depth_; }
 
     std::size_t first_panel(std::int64_t part, std::int64_t parts) const {
         return panels_.size() * static_cast<std::size_t>(part) / static_cast<std::size_t>(parts);
@@ -223,7 +244,9 @@ private:
     void run_block(const Block& block, std::byte* scratch) const {
         auto** pixels = reinterpret_cast<const float**>(scratch);
         find_pixels(block, pixels);
-        if (is_scaled()) scale_pixels(block, pixels, reinterpret_cast<float*>(scratch + table_bytes()));
+        if (copy_ != nullptr)
+            copy_({pixels, block.count, shape_.src_channels, block.scale,
+                   reinterpret_cast<float*>(scratch + table_bytes()), copied_words()});
         std::size_t fetched = block.first + block.count == this->pixels() ? 0 : later_.size();
         for (std::size_t p = block.panel_begin; p < block.panel_end; ++p) run_panel(block, p, pixels, fetched);
         activate(block);
@@ -240,12 +263,9 @@ private:
         }
     }
 
-    /// Copies the pixels, times their scale, and points the table to the copies.
-    void scale_pixels(const Block& block, const float** pixels, float* scaled) const {
-        for (std::int64_t i = 0; i < block.count; ++i, scaled += shape_.src_channels) {
-            multiply_(pixels[i], block.scale, scaled, shape_.src_channels);
-            pixels[i] = scaled;
-        }
+    PointwiseFunction function(std::int64_t rows, const Panel& panel) const {
+        const int count = static_cast<int>(rows);
+        return bf16_ ? pointwise_bf16_function(count, panel.vectors) : pointwise_function(isa_, count, panel.vectors);
     }
 
     /// `fetched`: how much of what later operations need has been fetched.
@@ -254,27 +274,27 @@ private:
         const auto* weights = reinterpret_cast<const float*>(weights_.get());
         PointwiseTile tile;
         tile.weights = weights + weights_of(panel);
-        tile.depth = shape_.src_channels;
+        tile.depth = depth_;
         tile.bias = reinterpret_cast<const float*>(bias_.get()) + panel.channel;
         tile.dst_pixel = shape_.dst_pixel;
         tile.channels = panel.channels - (panel.vectors - 1) * limits_.lanes;
         tile.how = epilogue_.store();
-        // In the first block the next panel's weights are not in the second cache yet: `vectors` lines for each input
-        // channel. The tiles after that, in the last block, fetch for later operations.
+        // In the first block the next panel's weights are not in the second cache yet: `vectors` lines for each step of
+        // the depth. The tiles after that, in the last block, fetch for later operations.
         const bool is_cold = block.first == 0 && index + 1 < block.panel_end;
         const std::int64_t tiles_ahead = is_cold ? 2 * panel.vectors : 0;
-        PointwiseFunction function = pointwise_function(isa_, static_cast<int>(tile_rows_), panel.vectors);
+        PointwiseFunction run_tile = function(tile_rows_, panel);
         for (std::int64_t i = 0; i * tile_rows_ < block.count; ++i) {
             const std::int64_t first = i * tile_rows_;
             const std::int64_t rows = std::min(tile_rows_, block.count - first);
-            if (rows < tile_rows_) function = pointwise_function(isa_, static_cast<int>(rows), panel.vectors);
+            if (rows < tile_rows_) run_tile = function(rows, panel);
             tile.pixels = pixels + first;
             tile.dst = block.dst + (block.first + first) * shape_.dst_pixel + panel.channel;
             tile.ahead = tile.weights;
             if (i < tiles_ahead)
                 tile.ahead = weights + weights_of(panels_[index + 1]) + i * lines_a_tile() * cache_line;
             else if (fetched < later_.size()) tile.ahead = later_[fetched++];
-            function(tile);
+            run_tile(tile);
         }
     }
 
@@ -291,6 +311,8 @@ private:
     }
 
     ImageShape shape_;
+    bool bf16_;
+    std::int64_t depth_;  ///< words of 32 bits: input channels, or pairs of them
     Isa isa_;
     TileLimits limits_;
     std::vector<Panel> panels_;
@@ -300,7 +322,7 @@ private:
     AlignedMemory weights_, bias_;
     int scale_operand_ = 0;
     std::int64_t scale_image_ = 0;
-    void (*multiply_)(const float*, const float*, float*, std::int64_t) = nullptr;  ///< null: no scale
+    void (*copy_)(const PixelCopies&) = nullptr;  ///< null: pixels are read where they are
     TileEpilogue epilogue_;
     std::vector<const float*> later_;  ///< what a tile each fetches for later operations
 };

@@ -1,14 +1,20 @@
 // The register tile of dense convolutions and matrix products: a few pixels times a few vectors of output channels,
 // kept in registers over all input channels. Weights come in panels: [input channel][output channel].
+//
+// Or [pair of input channels][output channel][2] in bf16, if the processor has AVX512_BF16. Then each pixel holds
+// pairs, too, and all counts and strides are in pairs: 32 bits, as a float is.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
 #include "runtime/isa.hpp"
+#include "runtime/loop_arithmetic.hpp"
+#include "runtime/needs.hpp"
 
 namespace igata::runtime {
 
@@ -64,7 +70,7 @@ private:
 /// One tile's work. `rows` and `vectors` are the function's own; a vector holds `lanes` channels.
 struct PointwiseTile {
     const float* const* pixels = nullptr;  ///< [rows]: where the input channels of each pixel start
-    std::int64_t depth = 0;                ///< input channels
+    std::int64_t depth = 0;                ///< input channels, or pairs of them
     const float* weights = nullptr;        ///< [depth][vectors * lanes]
     const float* bias = nullptr;           ///< [vectors * lanes]
     const float* ahead = nullptr;          ///< memory to fetch meanwhile: [depth / 2] lines of the caches
@@ -78,7 +84,7 @@ inline constexpr std::int64_t cache_line = 16;  ///< in floats
 
 using PointwiseFunction = void (*)(const PointwiseTile&);
 
-template <int rows, int vectors>
+template <int rows, int vectors, bool bf16>
 struct PointwiseBody {
     template <int lanes>
     [[gnu::always_inline]] static void run(const PointwiseTile& tile) {
@@ -149,7 +155,7 @@ private:
                                       v + 1 < vectors ? lanes : tile.channels);
     }
 
-    /// Adds input channel k of each pixel times its weights.
+    /// Adds input channel k of each pixel times its weights, or pair k times its.
     template <int lanes, class Sums>
     [[gnu::always_inline]] static void add_products(const float* const* pixels, std::int64_t k, const float* weights,
                                                     Sums& sums) {
@@ -160,12 +166,97 @@ private:
         for (int v = 0; v < vectors; ++v) w[v] = *reinterpret_cast<const Unaligned*>(weights + v * lanes);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; ++r) {
-            const float x = pixels[r][k];
+            if constexpr (bf16) {
+                using Pairs [[gnu::vector_size(lanes * sizeof(std::int32_t))]] = std::int32_t;
+                std::int32_t pair = 0;  // its bits: as a float it might be changed on the way
+                std::memcpy(&pair, pixels[r] + k, sizeof pair);
+                const Pairs x = Pairs{} + pair;
 #pragma GCC unroll 16
-            for (int v = 0; v < vectors; ++v) sums[r][v] += x * w[v];
+                for (int v = 0; v < vectors; ++v) asm("vdpbf16ps %2, %1, %0" : "+v"(sums[r][v]) : "v"(w[v]), "v"(x));
+            } else {
+                const float x = pixels[r][k];
+#pragma GCC unroll 16
+                for (int v = 0; v < vectors; ++v) sums[r][v] += x * w[v];
+            }
         }
     }
 };
+
+/// How many words of 32 bits a pixel takes as pairs of bf16, with room for whole vectors.
+constexpr std::int64_t bf16_words(std::int64_t channels) { return (channels + 15) / 16 * 8; }
+
+/// Pixels that are copied before they are multiplied.
+struct PixelCopies {
+    const float** pixels = nullptr;  ///< [count]: where the channels of each start; afterwards, where its copy does
+    std::int64_t count = 0;
+    std::int64_t channels = 0;
+    const float* scale = nullptr;  ///< of the channels; null where they are only rounded
+    float* to = nullptr;
+    std::int64_t stride = 0;  ///< of the copies
+};
+
+/// Copies pixels, times their scale.
+struct ScalePixels {
+    template <int>
+    [[gnu::always_inline]] static void run(const PixelCopies& copies) {
+        float* to = copies.to;
+        for (std::int64_t i = 0; i < copies.count; ++i, to += copies.stride) {
+            multiply(copies.pixels[i], copies.scale, to, copies.channels);
+            copies.pixels[i] = to;
+        }
+    }
+
+private:
+    [[gnu::always_inline]] static void multiply(const float* a, const float* b, float* product, std::int64_t count) {
+        for (std::int64_t i = 0; i < count; ++i) product[i] = a[i] * b[i];
+    }
+};
+
+/// Copies pixels, times their scale if there is one, as pairs of bf16; what is left of `bf16_words` is zero.
+struct RoundPixels {
+    template <int lanes>
+    [[gnu::always_inline]] static void run(const PixelCopies& copies) {
+        float* to = copies.to;
+#pragma GCC unroll 1
+        for (std::int64_t i = 0; i < copies.count; ++i, to += copies.stride) {
+            const float* pixel = copies.pixels[i];
+#pragma GCC unroll 1
+            for (std::int64_t c = 0; c < copies.channels; c += lanes) {
+                const std::int64_t left = copies.channels - c;
+                const auto mask =
+                    static_cast<std::uint16_t>(left < lanes ? (1U << static_cast<unsigned>(left)) - 1 : ~0U);
+                typename VectorOf<lanes>::Register x;
+                load<lanes>(x, pixel + c, mask);
+                if (copies.scale != nullptr) {
+                    typename VectorOf<lanes>::Register scale;
+                    load<lanes>(scale, copies.scale + c, mask);
+                    x *= scale;
+                }
+                typename VectorOf<lanes / 2>::Register pairs;
+                asm("vcvtneps2bf16 %1, %0" : "=v"(pairs) : "v"(x));
+                *reinterpret_cast<typename VectorOf<lanes / 2>::Unaligned*>(to + c / 2) = pairs;
+            }
+            copies.pixels[i] = to;
+        }
+    }
+
+private:
+    /// Zero where the mask is.
+    template <int lanes, class V>
+    [[gnu::always_inline]] static void load(V& x, const float* from, std::uint16_t mask) {
+        asm("vmovups %1, %0%{%2%}%{z%}"
+            : "=v"(x)
+            : "m"(*reinterpret_cast<const typename VectorOf<lanes>::Unaligned*>(from)), "Yk"(mask));
+    }
+};
+
+/// Two bf16 in the bits of a float.
+inline float bf16_pair(float first, float second) {
+    const std::uint16_t halves[] = {scalar::to_bf16(first).bits, scalar::to_bf16(second).bits};
+    float pair = 0;
+    std::memcpy(&pair, halves, sizeof pair);
+    return pair;
+}
 
 /// What suits the registers of an instruction set: the largest tile, and the width of its vectors.
 struct TileLimits {
@@ -218,7 +309,7 @@ inline std::int64_t even_rows(std::int64_t pixels, const TileLimits& limits) {
 
 template <Isa isa, int rows, int vectors>
 constexpr PointwiseFunction pointwise_function() {
-    using Tile = Versions<PointwiseBody<rows, vectors>, const PointwiseTile&>;
+    using Tile = Versions<PointwiseBody<rows, vectors, false>, const PointwiseTile&>;
 #if defined(__x86_64__)
     if constexpr (isa == Isa::v4) return Tile::v4;
     if constexpr (isa == Isa::v3) return Tile::v3;
@@ -231,6 +322,25 @@ PointwiseFunction pointwise_function(int rows, int vectors, std::integer_sequenc
     constexpr int most = tile_limits(isa).vectors;
     static constexpr PointwiseFunction functions[] = {pointwise_function<isa, index / most + 1, index % most + 1>()...};
     return functions[(rows - 1) * most + vectors - 1];
+}
+
+template <int... index>
+PointwiseFunction pointwise_bf16_function(int rows, int vectors, std::integer_sequence<int, index...>) {
+    constexpr int most = tile_limits(Isa::v4).vectors;
+    static constexpr PointwiseFunction functions[] = {
+        Versions<PointwiseBody<index / most + 1, index % most + 1, true>, const PointwiseTile&>::v4...};
+    return functions[(rows - 1) * most + vectors - 1];
+}
+
+/// The same over pairs of bf16. Throws std::logic_error if the program was not made for it.
+inline PointwiseFunction pointwise_bf16_function(int rows, int vectors) {
+#if defined(__x86_64__)
+    constexpr TileLimits limits = tile_limits(Isa::v4);
+    if constexpr (needs.has(Implementation::pointwise_bf16))
+        return pointwise_bf16_function(rows, vectors, std::make_integer_sequence<int, limits.rows * limits.vectors>());
+#endif
+    static_cast<void>(rows), static_cast<void>(vectors);
+    throw std::logic_error("a product of bf16 that the program was not made for");
 }
 
 /// The tile of `rows` x `vectors`, both from 1 to the limits of `isa`.

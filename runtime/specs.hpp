@@ -99,7 +99,9 @@ enum class Implementation : std::uint8_t {
     onednn_convolution,
     onednn_reordered,  ///< oneDNN's in the layout that it likes best, with reorders before and after
     onednn_matmul,
-    pointwise,  ///< of either
+    onednn_bf16,     ///< of either, where the spec allows bf16; the others multiply f32
+    pointwise,       ///< of either
+    pointwise_bf16,  ///< as onednn_bf16
     winograd2,
     winograd4,
     depthwise_3x3,
@@ -110,8 +112,14 @@ enum class Implementation : std::uint8_t {
     strips,     ///< two steps in one
 };
 
+/// Whether it rounds what it multiplies.
+constexpr bool is_bf16(Implementation implementation) {
+    return implementation == Implementation::onednn_bf16 || implementation == Implementation::pointwise_bf16;
+}
+
 /// Operands: src, weights, bias (or none), dst, then those of post-ops, scale and mean. Weights are [oc, ic/groups,
-/// k...] (ONNX order). With PostOp::sum, dst holds the summand on entry.
+/// k...] (ONNX order). With PostOp::sum, dst holds the summand on entry. Constant weights may be f16 or bf16 where src
+/// is f32: they are widened as they are packed.
 struct ConvolutionSpec {
     MemorySpec src, weights, bias, dst;  ///< bias.rank == 0: no bias
     int spatial = 2;                     ///< 1 to 3; src.rank == spatial + 2
@@ -129,7 +137,7 @@ struct ConvolutionSpec {
 };
 
 /// The transposed convolution. Operands: src, weights, bias (or none), dst, then those of post-ops. Weights are [ic,
-/// oc/groups, k...] (ONNX order). pads_end may be negative, down to 1 - strides.
+/// oc/groups, k...] (ONNX order); in 16 bits as of ConvolutionSpec. pads_end may be negative, down to 1 - strides.
 struct DeconvolutionSpec {
     MemorySpec src, weights, bias, dst;  ///< bias.rank == 0: no bias
     int spatial = 2;                     ///< 1 to 3; src.rank == spatial + 2
@@ -143,7 +151,7 @@ struct DeconvolutionSpec {
 
 /// dst = a x b (+ bias). Operands: a, b, bias (or none), dst, then post-op operands. Equal ranks of 2 or more; batch
 /// dims broadcast. The bias has their rank, with 1 where it repeats. A transposed operand is one with swapped strides.
-/// `b_is_constant`: may be packed at creation.
+/// `b_is_constant`: may be packed at creation, and b in 16 bits as weights of ConvolutionSpec.
 struct MatMulSpec {
     MemorySpec a, b, bias, dst;
     bool b_is_constant = false;

@@ -47,20 +47,27 @@ struct CollectChoices {
     std::vector<Implementation> operator()(const ConvolutionSpec& spec) const {
         std::vector<Implementation> choices;
         if (spec.streamed) choices.push_back(Implementation::strips);
-        const Implementation usual = without_size(runtime::choose_kernel(builder, spec).kernel);
-        choices.push_back(usual);
-        for (const Implementation kernel : runtime::convolution_kernels)
-            if (kernel != usual && runtime::fits(builder, runtime::choice_of(kernel, spec))) choices.push_back(kernel);
+        choices.push_back(without_size(runtime::choose_kernel(builder, spec).kernel));
+        add_others(choices, runtime::convolution_kernels, spec);
         return choices;
     }
     std::vector<Implementation> operator()(const MatMulSpec& spec) const {
-        ConvolutionSpec convolution;
-        if (!runtime::is_pointwise(builder, spec, convolution)) return {};
-        return {Implementation::pointwise, Implementation::onednn_matmul};
+        std::vector<Implementation> choices{runtime::choose_kernel(builder, spec).kernel};
+        add_others(choices, runtime::matmul_kernels, spec);
+        return choices.size() > 1 ? choices : std::vector<Implementation>{};
     }
     template <class Spec>
     std::vector<Implementation> operator()(const Spec&) const {
         return {};
+    }
+
+private:
+    /// Those after the usual one, which is the last so far.
+    template <class Kernels, class Spec>
+    void add_others(std::vector<Implementation>& choices, const Kernels& kernels, const Spec& spec) const {
+        const Implementation usual = choices.back();
+        for (const Implementation kernel : kernels)
+            if (kernel != usual && runtime::fits(builder, runtime::choice_of(kernel, spec))) choices.push_back(kernel);
     }
 };
 

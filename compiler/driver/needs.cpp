@@ -4,6 +4,7 @@
 
 #include "compiler/driver/plan_engine.hpp"
 #include "runtime/convolution.hpp"
+#include "runtime/convolution_strips.hpp"
 #include "runtime/matmul.hpp"
 
 namespace igata {
@@ -19,15 +20,17 @@ struct StepNeeds {
         const runtime::Builder builder{{}, &row, nullptr, nullptr};
         for (const runtime::Isa isa : {runtime::Isa::baseline, runtime::Isa::v3, runtime::Isa::v4})
             for (const bool bf16 : {false, true}) needs.add(runtime::choose_kernel(builder, spec, isa, bf16).kernel);
-        if (spec.streamed) needs.add(runtime::Implementation::strips);
+        if (spec.streamed) {
+            needs.add(runtime::Implementation::strips);
+            if (runtime::ConvolutionStrips::wide_kernel(spec, true).bf16)
+                needs.add(runtime::Implementation::pointwise_bf16);
+        }
         add(spec.epilogue);
     }
     void operator()(const runtime::DeconvolutionSpec& spec) const { add(spec.epilogue); }
     void operator()(const runtime::MatMulSpec& spec) const {
         const runtime::Builder builder{{}, &row, nullptr, nullptr};
-        runtime::ConvolutionSpec convolution;
-        needs.add(runtime::is_pointwise(builder, spec, convolution) ? runtime::Implementation::pointwise
-                                                                    : runtime::Implementation::onednn_matmul);
+        for (const bool bf16 : {false, true}) needs.add(runtime::choose_kernel(builder, spec, bf16).kernel);
         add(spec.epilogue);
     }
     template <class Spec>

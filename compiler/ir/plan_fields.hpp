@@ -23,11 +23,13 @@ inline constexpr std::array<std::string_view, 3> pooling_names{"max", "average_i
 inline constexpr std::array<std::string_view, 4> reduce_names{"sum", "product", "minimum", "maximum"};
 
 inline constexpr std::array<std::string_view, 4> control_names{"branch", "otherwise", "repeat", "end"};
-inline constexpr std::array<std::string_view, 13> implementation_names{"automatic",
+inline constexpr std::array<std::string_view, 15> implementation_names{"automatic",
                                                                        "onednn_convolution",
                                                                        "onednn_reordered",
                                                                        "onednn_matmul",
+                                                                       "onednn_bf16",
                                                                        "pointwise",
+                                                                       "pointwise_bf16",
                                                                        "winograd2",
                                                                        "winograd4",
                                                                        "depthwise_3x3",

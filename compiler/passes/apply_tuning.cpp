@@ -28,7 +28,8 @@ constexpr std::string_view header = "igata-tuned 1";
 
 /// Those that a file may name: of the depthwise kernels, the runtime takes the one of the right size.
 constexpr std::array choices{Implementation::onednn_convolution, Implementation::onednn_reordered,
-                             Implementation::onednn_matmul,      Implementation::pointwise,
+                             Implementation::onednn_matmul,      Implementation::onednn_bf16,
+                             Implementation::pointwise,          Implementation::pointwise_bf16,
                              Implementation::winograd2,          Implementation::winograd4,
                              Implementation::depthwise,          Implementation::strips};
 

@@ -25,17 +25,17 @@ TEST_CASE("allow_bf16: products with constant weights alone") {
     CHECK(steps_of(parse_plan(print(plan))) == steps);
 }
 
-TEST_CASE("a convolution that may multiply bf16 needs oneDNN as well as what runs it in f32") {
+TEST_CASE("a convolution that may multiply bf16 needs what does so, and what runs it in f32") {
     Plan plan = lowered(R"(graph g (x: f32[1,64,32,32]) -> (y) {
-  w = constant f32[64,64,3,3] #0
-  y = Conv(x, w) {pads=[1,1,1,1]}
+  w = constant f32[64,64,1,1] #0
+  y = Conv(x, w)
 })");
     plan_memory(plan);
     pool_weights(plan);
-    CHECK_FALSE(needs_of({&plan, 1}).has(runtime::Implementation::onednn_convolution));
+    CHECK_FALSE(needs_of({&plan, 1}).has(runtime::Implementation::pointwise_bf16));
     allow_bf16(plan);
     const runtime::Needs needs = needs_of({&plan, 1});
-    CHECK(needs.has(runtime::Implementation::winograd4));
+    CHECK(needs.has(runtime::Implementation::pointwise_bf16));
     CHECK(needs.has(runtime::Implementation::onednn_convolution));
 }
 

@@ -247,16 +247,42 @@ TEST_CASE("a residual added after an activation does not make a convolution a re
     CHECK_FALSE(onednn::is_reference(implementation));
 }
 
-TEST_CASE("a convolution that may multiply bf16 is oneDNN's where the processor can and many products share a source") {
+TEST_CASE("a convolution that may multiply bf16 does so where the processor can and it pays") {
     ConvolutionSpec spec = same_size_three_by_three();
     StepSpec row;
     row.operands[1].space = Space::weights;
     const Builder builder{{}, &row, nullptr, nullptr};
     const auto chosen = [&](bool can) { return choose_kernel(builder, spec, Isa::v4, can).kernel; };
-    CHECK(chosen(true) == Implementation::winograd4);
+    const auto set_channels = [&](std::int64_t channels, std::int64_t kernel) {
+        spec.src = spec.dst = layout(DataType::f32, {1, channels, 40, 40}, channels_last(4));
+        spec.weights = layout(DataType::f32, {channels, channels, kernel, kernel});
+    };
+    for (const bool allowed : {false, true}) {
+        for (const bool can : {false, true}) {
+            spec.bf16 = allowed;
+            set_channels(32, 3);
+            CHECK(chosen(can) == Implementation::winograd4);  // fewer multiplications are faster still
+            set_channels(16, 3);
+            CHECK(chosen(can) == (allowed && can ? Implementation::onednn_bf16 : Implementation::onednn_convolution));
+        }
+    }
+    spec.pads_begin[0] = spec.pads_begin[1] = spec.pads_end[0] = spec.pads_end[1] = 0;
+    set_channels(32, 1);
+    CHECK(chosen(false) == Implementation::onednn_convolution);
+    CHECK(chosen(true) == Implementation::pointwise_bf16);
+    spec.bf16 = false;
+    for (const Implementation wish : {Implementation::pointwise_bf16, Implementation::onednn_bf16}) {
+        spec.implementation = wish;
+        CHECK(chosen(true) == Implementation::onednn_convolution);  // no wish for what is not allowed
+        spec.bf16 = true;
+        CHECK(chosen(true) == wish);
+        CHECK(chosen(false) == Implementation::onednn_convolution);
+        spec.bf16 = false;
+    }
+    set_channels(32, 3);
+    spec.implementation = Implementation::automatic;
     spec.bf16 = true;
-    CHECK(chosen(false) == Implementation::winograd4);
-    CHECK(chosen(true) == Implementation::onednn_convolution);
+    spec.pads_begin[0] = spec.pads_begin[1] = spec.pads_end[0] = spec.pads_end[1] = 1;
     spec.groups = 32;
     spec.weights = layout(DataType::f32, {32, 1, 3, 3});
     CHECK(chosen(true) == Implementation::depthwise_3x3);

@@ -7,7 +7,10 @@
 namespace igata::runtime::test {
 namespace {
 
-double reference_matmul(const MatMulSpec& s, Operand& a, Operand& b, Operand* bias, const std::int64_t* index) {
+/// `rounds`: factors are rounded to bf16 before.
+double reference_matmul(const MatMulSpec& s, Operand& a, Operand& b, Operand* bias, const std::int64_t* index,
+                        bool rounds) {
+    const auto factor = [&](float x) { return static_cast<double>(rounds ? scalar::load(scalar::to_bf16(x)) : x); };
     const int rank = s.dst.rank;
     std::int64_t left[max_rank] = {};
     std::int64_t right[max_rank] = {};
@@ -23,7 +26,7 @@ double reference_matmul(const MatMulSpec& s, Operand& a, Operand& b, Operand* bi
     }
     for (std::int64_t k = 0; k < s.a.dims[rank - 1]; ++k) {
         left[rank - 1] = right[rank - 2] = k;
-        sum += static_cast<double>(a.at(left)) * static_cast<double>(b.at(right));
+        sum += factor(a.at(left)) * factor(b.at(right));
     }
     return sum;
 }
@@ -91,7 +94,8 @@ TEST_CASE("a matrix product equals its definition") {
         Operand bias = random_operand(random, spec.bias);
         Operand dst = random_operand(random, spec.dst);
         b.constant = spec.b_is_constant = pick(random, 0, 2) > 0;
-        if (pick(random, 0, 3) == 0) spec.implementation = Implementation::onednn_matmul;
+        spec.bf16 = b.constant && pick(random, 0, 1) == 0;
+        if (pick(random, 0, 1) == 0) spec.implementation = matmul_kernels[pick(random, 0, 3)];
         dst.written = true;
         Operand before = dst;
         std::vector<Operand*> operands{&a, &b, spec.bias.rank > 0 ? &bias : nullptr, &dst};
@@ -99,9 +103,12 @@ TEST_CASE("a matrix product equals its definition") {
         INFO("seed " << seed << describe(spec));
         SingleStep step(StepKind::matmul, &spec, operands, static_cast<int>(pick(random, 1, 2)));
         step.run();
+        StepSpec row;
+        row.operands[1].space = b.constant ? Space::weights : Space::input;
+        const bool rounds = is_bf16(choose_kernel({{}, &row}, spec).kernel);
         int wrong = 0;
         for_each_index(spec.dst, [&](const std::int64_t* index) {
-            const double sum = reference_matmul(spec, a, b, operands[2], index);
+            const double sum = reference_matmul(spec, a, b, operands[2], index, rounds);
             const double expected = reference_epilogue(spec.epilogue, operands, index, spec.dst.rank, sum,
                                                        static_cast<double>(before.at(index)));
             if (!close(expected, dst.at(index))) ++wrong;

@@ -56,6 +56,11 @@ Case random_case(Random& random) {
     return c;
 }
 
+/// As the kernel multiplies it.
+double factor(const ConvolutionSpec& spec, float x) {
+    return static_cast<double>(spec.bf16 ? scalar::load(scalar::to_bf16(x)) : x);
+}
+
 double expected(Case& c, const std::int64_t* at) {
     const ConvolutionSpec& s = c.spec;
     double sum = s.bias.rank > 0 ? static_cast<double>(c.bias.data()[at[1]]) : 0.0;
@@ -63,9 +68,8 @@ double expected(Case& c, const std::int64_t* at) {
         const std::int64_t from[] = {at[0], k, at[2] * s.strides[0], at[3] * s.strides[1]};
         const std::int64_t gate[] = {s.scale.memory.dims[0] > 1 ? at[0] : 0, k, 0, 0};
         const std::int64_t filter[] = {at[1], k, 0, 0};
-        const double x =
-            static_cast<double>(c.src.at(from)) * (s.scale.is_present() ? static_cast<double>(c.scale.at(gate)) : 1.0);
-        sum += x * static_cast<double>(c.weights.at(filter));
+        const float x = c.src.at(from) * (s.scale.is_present() ? c.scale.at(gate) : 1.0F);
+        sum += factor(s, x) * factor(s, c.weights.at(filter));
     }
     std::vector<Operand*> none;
     return reference_epilogue(s.epilogue, none, at, 4, sum, static_cast<double>(c.dst.at(at)));
@@ -108,6 +112,25 @@ TEST_CASE("a 1x1 convolution of our own equals its definition at every level of 
             CHECK(run(c, isa, 2) == result.bytes);
             CHECK(run(c, isa, 3) == result.bytes);
         }
+    }
+}
+
+TEST_CASE("a 1x1 convolution of our own in bf16 rounds its factors, and nothing else, with any threads") {
+    if (!onednn::has_bf16()) return;
+    for (unsigned seed = 0; seed < 150; ++seed) {
+        Random random(seed);
+        Case c = random_case(random);
+        c.spec.bf16 = true;
+        Operand result = c.dst;
+        result.bytes = run(c, Isa::v4, 1);
+        int wrong = 0;
+        for_each_index(c.spec.dst, [&](const std::int64_t* at) {
+            if (!close(expected(c, at), result.at(at))) ++wrong;
+        });
+        INFO("seed " << seed);
+        CHECK(wrong == 0);
+        CHECK(run(c, Isa::v4, 2) == result.bytes);
+        CHECK(run(c, Isa::v4, 3) == result.bytes);
     }
 }
 
