@@ -18,6 +18,7 @@
 #include "runtime/scaled_source.hpp"
 #include "runtime/specs.hpp"
 #include "runtime/tile_epilogue.hpp"
+#include "runtime/wide_weights.hpp"
 #include "runtime/winograd.hpp"
 
 namespace igata::runtime {
@@ -192,9 +193,10 @@ inline std::unique_ptr<Operation> make_chosen(const Builder& builder, const Conv
 }
 
 /// Throws dnnl::error or std::runtime_error if there is no implementation.
-inline std::unique_ptr<Operation> make_operation(const Builder& builder, const ConvolutionSpec& spec) {
-    const ConvolutionChoice choice = choose_kernel(builder, spec);
-    std::unique_ptr<Operation> operation = make_chosen(builder, choice);
+inline std::unique_ptr<Operation> make_operation(const Builder& builder, ConvolutionSpec spec) {
+    const WideWeights wide(builder, spec.weights, spec.src);
+    const ConvolutionChoice choice = choose_kernel(wide.builder(), spec);
+    std::unique_ptr<Operation> operation = make_chosen(wide.builder(), choice);
     if (spec.mean.is_present() && !choice.takes_mean)
         operation = std::make_unique<ConvolutionMean>(spec, std::move(operation));
     if (spec.scale.is_present() && !choice.takes_scale)

@@ -17,12 +17,14 @@
 #include "runtime/parallel.hpp"
 #include "runtime/pointwise.hpp"
 #include "runtime/specs.hpp"
+#include "runtime/wide_weights.hpp"
 
 namespace igata::runtime {
 
 /// Runs in the place of the first step; the second step's operands follow the first's in the frame.
 class ConvolutionStrips final : public Operation {
 public:
+    /// Only if `fits`; weights are f32.
     ConvolutionStrips(const Builder& wide, const ConvolutionSpec& wide_spec, const Builder& deep,
                       const ConvolutionSpec& deep_spec)
         : between_(image_shape(deep_spec, deep_spec.dst)),
@@ -134,5 +136,14 @@ public:
     void run(const Frame&) const override {}
     std::string implementation() const override { return "with the step before"; }
 };
+
+/// Throws std::runtime_error if a kernel cannot be made.
+inline std::unique_ptr<Operation> make_strips(const Builder& wide, const Builder& deep) {
+    ConvolutionSpec wide_spec = *static_cast<const ConvolutionSpec*>(wide.step->spec);
+    ConvolutionSpec deep_spec = *static_cast<const ConvolutionSpec*>(deep.step->spec);
+    const WideWeights of_wide(wide, wide_spec.weights, wide_spec.src);
+    const WideWeights of_deep(deep, deep_spec.weights, deep_spec.src);
+    return std::make_unique<ConvolutionStrips>(of_wide.builder(), wide_spec, of_deep.builder(), deep_spec);
+}
 
 }  // namespace igata::runtime

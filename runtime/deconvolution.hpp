@@ -10,6 +10,7 @@
 #include "runtime/onednn.hpp"
 #include "runtime/operation.hpp"
 #include "runtime/specs.hpp"
+#include "runtime/wide_weights.hpp"
 
 namespace igata::runtime {
 
@@ -33,8 +34,10 @@ inline MemorySpec deconvolution_weights(const DeconvolutionSpec& spec) {
 }
 
 /// Throws dnnl::error or std::runtime_error if there is no implementation.
-inline std::unique_ptr<Operation> make_operation(const Builder& builder, const DeconvolutionSpec& spec) {
+inline std::unique_ptr<Operation> make_operation(const Builder& given, DeconvolutionSpec spec) {
     enum Operand : int { src, weights, bias, dst };
+    const WideWeights wide(given, spec.weights, spec.src);
+    const Builder& builder = wide.builder();
     if (DisjointDeconvolution::fits(builder, spec)) return std::make_unique<DisjointDeconvolution>(builder, spec);
     const MemorySpec kernel = deconvolution_weights(spec);
     const auto make = [&](const InsideOps& ops, const MemorySpec& result) {

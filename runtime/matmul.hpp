@@ -14,6 +14,7 @@
 #include "runtime/pointwise.hpp"
 #include "runtime/specs.hpp"
 #include "runtime/tile_epilogue.hpp"
+#include "runtime/wide_weights.hpp"
 
 namespace igata::runtime {
 
@@ -198,8 +199,10 @@ inline MatMulChoice choose_kernel(const Builder& builder, const MatMulSpec& spec
 }
 
 /// Throws dnnl::error or std::runtime_error if there is no implementation.
-inline std::unique_ptr<Operation> make_operation(const Builder& builder, const MatMulSpec& spec) {
+inline std::unique_ptr<Operation> make_operation(const Builder& given, MatMulSpec spec) {
     using Kernel = Implementation;
+    const WideWeights wide(given, spec.b, spec.a);
+    const Builder& builder = wide.builder();
     const MatMulChoice choice = choose_kernel(builder, spec);
     if (choice.kernel == Kernel::pointwise || choice.kernel == Kernel::pointwise_bf16) {
         if constexpr (needs.has(Kernel::pointwise) || needs.has(Kernel::pointwise_bf16))

@@ -145,12 +145,18 @@ public:
     virtual std::string implementation() const = 0;
 };
 
+/// Whether weights have 16 bits and what they are multiplied with has 32.
+inline bool is_narrow(const MemorySpec& weights, const MemorySpec& src) {
+    return src.dtype == DataType::f32 && (weights.dtype == DataType::f16 || weights.dtype == DataType::bf16);
+}
+
 /// What building an operation needs to know besides its spec.
 struct Builder {
     dnnl::engine engine;
     const StepSpec* step = nullptr;
     const std::byte* weights = nullptr;
-    PackedConstants* packed = nullptr;  ///< while the program is made
+    PackedConstants* packed = nullptr;        ///< while the program is made
+    const std::byte* wide_weights = nullptr;  ///< operand 1 as f32, where the pool has it in 16 bits
 
     /// To be called with constants that are packed for good: equal ones become one.
     void share(AlignedMemory& memory) const {
@@ -160,12 +166,16 @@ struct Builder {
     bool is_constant(int operand) const { return step->operands[operand].space == Space::weights; }
     /// The bytes of an operand in the constant pool, or null if it is no constant.
     const std::byte* constant(int operand) const {
+        if (is_widened(operand)) return wide_weights;
         return is_constant(operand) ? weights + step->operands[operand].offset : nullptr;
     }
-    /// Whether all is f32, weights and bias constant: what kernels of our own take.
+    /// Whether `constant` is there while the step is made, and no longer.
+    bool is_widened(int operand) const { return operand == 1 && wide_weights != nullptr; }
+    /// Whether all is f32, or weights that can be widened, and weights and bias constant: what kernels of our own take.
     bool is_packable(const ConvolutionSpec& spec) const {
         return is_constant(1) && (spec.bias.rank == 0 || is_constant(2)) && spec.src.dtype == DataType::f32 &&
-               spec.dst.dtype == DataType::f32 && spec.weights.dtype == DataType::f32;
+               spec.dst.dtype == DataType::f32 &&
+               (spec.weights.dtype == DataType::f32 || is_narrow(spec.weights, spec.src));
     }
 };
 
@@ -181,7 +191,7 @@ public:
     }
 
     void add(int argument, int operand, const onednn::Desc& given, const onednn::Desc& wanted, Use use = Use::read) {
-        if (given == wanted) {
+        if (given == wanted && !builder_.is_widened(operand)) {
             arguments_.push_back(
                 {argument, wanted, Argument::Place::operand, static_cast<std::size_t>(operand), nullptr});
         } else if (const std::byte* constant = builder_.constant(operand)) {

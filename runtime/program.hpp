@@ -111,11 +111,7 @@ private:
     bool add_strips(const Builder& first, const Builder& second) {
         if constexpr (needs.has(Implementation::strips)) {
             if (second.step == nullptr || !ConvolutionStrips::fits(first, second)) return false;
-            add(first, [&] {
-                return std::make_unique<ConvolutionStrips>(
-                    first, *static_cast<const ConvolutionSpec*>(first.step->spec), second,
-                    *static_cast<const ConvolutionSpec*>(second.step->spec));
-            });
+            add(first, [&] { return make_strips(first, second); });
             add(second, [] { return std::make_unique<DoneBefore>(); });
             return true;
         }

@@ -71,6 +71,8 @@ void absorb_means(Plan& plan, Remarks& remarks, Budget budget = {});
 void schedule(Plan& plan);
 /// Marks convolutions whose result need never be there as a whole, because the next step can take it in strips.
 void stream_strips(Plan& plan);
+/// Weights that lose nothing in f16 or bf16 are kept so, where the runtime packs them anyway.
+void narrow_weights(Plan& plan);
 /// Convolutions and matrix products with constant weights may multiply bf16.
 void allow_bf16(Plan& plan);
 /// Steps of a tuned geometry run by what was measured to be the fastest; a remark for each, and if there is none.
@@ -90,7 +92,7 @@ struct PipelineOptions {
     int bisect = -1;  ///< run only the first N rewrites of simplify and the fusions; -1 = all
     Tuning tuning = {};
     bool bf16 = false;  ///< products may be of bf16, where the processor has them
-    bool fuse = true;  ///< false: skip simplify and whatever fuses or absorbs (for tests)
+    bool fuse = true;   ///< false: skip simplify and whatever fuses or absorbs (for tests)
     std::FILE* dump = stderr;
     /// Called after every Graph pass, with its name; `check --passes` runs the interpreter here.
     std::function<void(const std::string& pass, const Graph& graph)> after;

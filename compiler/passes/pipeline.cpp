@@ -50,6 +50,7 @@ constexpr std::array passes{
     Pass{"absorb_means", Works::on_plan_to_fuse, [](State& s) { absorb_means(s.result.plan, s.remarks, s.budget); }},
     Pass{"schedule", Works::on_plan, [](State& s) { schedule(s.result.plan); }},
     Pass{"stream_strips", Works::on_plan_to_fuse, [](State& s) { stream_strips(s.result.plan); }},
+    Pass{"narrow_weights", Works::on_plan, [](State& s) { narrow_weights(s.result.plan); }},
     Pass{"allow_bf16", Works::on_plan,
          [](State& s) {
              if (s.options.bf16) allow_bf16(s.result.plan);

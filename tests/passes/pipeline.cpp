@@ -79,11 +79,12 @@ TEST_CASE("pipeline: --stop-after ends early, and names the passes if it is wron
     dump(stopping_after("simplify"), &result);
     CHECK(result.graph.nodes.size() == 3);
     CHECK(result.plan.steps.empty());
-    CHECK_THROWS_WITH(dump(stopping_after("optimise")),
-                      "--stop-after: there is no pass 'optimise'; the passes are bind_dims, infer_types, "
-                      "widen_halves, fold_constants, fuse_quantized, "
-                      "simplify, fuse_maps, fuse_epilogues, assign_layouts, lower, absorb_scales, "
-                      "absorb_means, schedule, stream_strips, allow_bf16, apply_tuning, plan_memory, pool_weights");
+    CHECK_THROWS_WITH(
+        dump(stopping_after("optimise")),
+        "--stop-after: there is no pass 'optimise'; the passes are bind_dims, infer_types, "
+        "widen_halves, fold_constants, fuse_quantized, "
+        "simplify, fuse_maps, fuse_epilogues, assign_layouts, lower, absorb_scales, "
+        "absorb_means, schedule, stream_strips, narrow_weights, allow_bf16, apply_tuning, plan_memory, pool_weights");
 }
 
 TEST_CASE("pipeline: bisection allows only the first rewrites, of all passes together") {
