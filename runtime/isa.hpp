@@ -22,14 +22,14 @@ inline Isa detect_isa() {
     return Isa::baseline;
 }
 
-/// Whether code for `isa` may use AVX512_VNNI: no part of v4.
+/// Whether code for `isa` may use VPDPBUSD: in v4 that of AVX512_VNNI, in v3 that of AVX_VNNI, no part of either.
 inline bool has_vnni(Isa isa) {
 #if defined(__x86_64__)
-    return isa == Isa::v4 && __builtin_cpu_supports("avx512vnni");
-#else
+    if (isa == Isa::v4) return __builtin_cpu_supports("avx512vnni");
+    if (isa == Isa::v3) return __builtin_cpu_supports("avxvnni");
+#endif
     static_cast<void>(isa);
     return false;
-#endif
 }
 
 inline const char* name_of(Isa isa) { return isa == Isa::v4 ? "v4" : isa == Isa::v3 ? "v3" : "baseline"; }
@@ -40,6 +40,13 @@ struct VectorOf {
     using Register [[gnu::vector_size(lanes * sizeof(float))]] = float;
     using Integers [[gnu::vector_size(lanes * sizeof(float))]] = std::int32_t;
     using Unaligned [[gnu::vector_size(lanes * sizeof(float)), gnu::aligned(alignof(float)), gnu::may_alias]] = float;
+};
+
+/// `lanes` integers of 32 bits, likewise.
+template <int lanes>
+struct IntegersOf {
+    using Register [[gnu::vector_size(lanes * sizeof(std::int32_t))]] = std::int32_t;
+    using Unaligned [[gnu::vector_size(lanes * sizeof(std::int32_t)), gnu::aligned(1), gnu::may_alias]] = std::int32_t;
 };
 
 /// How kernels and loops are compiled, whatever the build type: so that they vectorise. Threaded jumps cut loops apart;

@@ -15,25 +15,13 @@
 
 namespace igata::runtime {
 
-template <int lanes>
-struct IntegersOf {
-    using Register [[gnu::vector_size(lanes * sizeof(std::int32_t))]] = std::int32_t;
-    using Unaligned
-        [[gnu::vector_size(lanes * sizeof(std::int32_t)), gnu::aligned(alignof(std::int16_t)), gnu::may_alias]] =
-            std::int32_t;
-};
-
 /// sums[i] += a[2i] * b[2i] + a[2i + 1] * b[2i + 1] of the 16-bit halves. By reference: a baseline function may not
 /// return wide vectors.
-/// `vnni`: by the one instruction of AVX512_VNNI, which does not saturate either.
-template <int lanes, bool vnni, class Register = typename IntegersOf<lanes>::Register>
+template <int lanes, class Register = typename IntegersOf<lanes>::Register>
 [[gnu::always_inline]] inline void add_products(Register& sums, const Register& a, const Register& b) {
 #if defined(__x86_64__)
     Register products;
-    if constexpr (vnni) {
-        asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
-        return;
-    } else if constexpr (lanes == 4) {
+    if constexpr (lanes == 4) {
         products = b;
         asm("pmaddwd %1, %0" : "+x"(products) : "x"(a));
     } else {
@@ -125,7 +113,7 @@ struct QuantizedPanel {
     std::int64_t channel_step = 1;
 };
 
-template <int lanes, bool vnni>
+template <int lanes>
 struct QuantizedTile {
     using Register = typename IntegersOf<lanes>::Register;
     using Unaligned = typename IntegersOf<lanes>::Unaligned;
@@ -154,7 +142,7 @@ struct QuantizedTile {
                 std::int32_t both = 0;
                 std::memcpy(&both, factors + r * row_step + 2 * pair, sizeof both);
                 const Register x = Register{} + both;
-                for (int c = 0; c < columns; ++c) add_products<lanes, vnni>(sums[r][c], x, w[c]);
+                for (int c = 0; c < columns; ++c) add_products<lanes>(sums[r][c], x, w[c]);
             }
         }
         for (int r = 0; r < rows; ++r)

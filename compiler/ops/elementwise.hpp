@@ -29,5 +29,9 @@ ExprPtr clamped_to(DataType dtype, const ExprPtr& x);
 
 /// x, computed in floats, as an element of type dtype: integers are rounded to even, those of up to 16 bits saturated.
 ExprPtr rounded_to(DataType dtype, const ExprPtr& x);
+/// Whether the body, of one operand, is worth a table: bytes to bytes, and more than a conversion.
+bool is_table(const ExprPtr& body, DataType from, DataType to);
+/// What the body makes of each of the 256 bytes.
+Tensor table_of(const ExprPtr& body, DataType from, DataType to);
 
 }  // namespace igata

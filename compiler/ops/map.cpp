@@ -11,6 +11,7 @@
 
 #include "compiler/ir/interpret.hpp"
 #include "compiler/ops/elementwise.hpp"
+#include "compiler/ops/lowering.hpp"
 
 namespace igata {
 
@@ -107,10 +108,29 @@ Tensor eval_elementwise(const Graph& graph, const Node& node, const std::vector<
     return eval_map(op_of(node).expression(graph, node), inputs, result);
 }
 
+bool is_table(const ExprPtr& body, DataType from, DataType to) {
+    constexpr int conversion = 2;
+    const auto byte = [](DataType dtype) { return dtype == DataType::i8 || dtype == DataType::u8; };
+    return byte(from) && byte(to) && expr::operand_count(body) == 1 && expr::cost(body) > conversion;
+}
+
+Tensor table_of(const ExprPtr& body, DataType from, DataType to) {
+    Tensor bytes(from, {256});
+    int next = 0;
+    for (std::byte& value : bytes.mutable_bytes()) value = static_cast<std::byte>(next++);
+    return eval_map(body, {&bytes}, {to, {256}});
+}
+
 void lower_elementwise(LowerContext& context) {
     MapForm form = map_form(context.graph(), context.node());
     std::vector<View> views;
     for (const std::size_t i : form.inputs) views.push_back(context.input(i));
+    const ValueType& type = context.graph().value(context.node().outputs.at(0)).type;
+    if (views.size() == 1 && views[0].dims == type.dims && element_count(type.dims) >= 256 &&
+        is_table(form.body, views[0].dtype, type.dtype)) {
+        const View table = context.constant(table_of(form.body, views[0].dtype, type.dtype));
+        return add_kernel(context, "byte_table", {}, {table, views[0], context.output(0)});
+    }
     constexpr std::size_t most = runtime::max_operands - 1;
     while (views.size() > most) {
         const ExprPtr part = largest_part(form.body, most);

@@ -143,6 +143,10 @@ public:
     virtual void add_with_epilogue(StepSpecVariant spec, std::vector<View> operands_before_dst, std::size_t output,
                                    const std::vector<int>& dst_order) = 0;
 
+    /// What the node's epilogue makes of each byte, as a table that the operator's step then applies; nothing if it has
+    /// none.
+    virtual std::optional<Tensor> take_table() = 0;
+
     /// Appends a step whose spec is complete; the last operand is the one written unless `written` says otherwise.
     virtual void add(StepSpecVariant spec, const std::vector<View>& operands,
                      std::vector<std::size_t> written = {}) = 0;
@@ -261,6 +265,8 @@ struct OpDef {
     std::function<std::size_t(const Node&, std::size_t rank)> joined_axis;
     /// `lower` stores to a view of output(0) with any strides, as an expression does.
     bool stores_anywhere = false;
+    /// Likewise of a result of 8 bits, by a Map of nothing else (take_table).
+    bool takes_table = false;
     /// Running it twice may give two results (random numbers): never folded, never merged with its like.
     bool is_random = false;
     /// Its inputs may be of the small types (float8, int4, ...): it moves or converts elements and computes with none.

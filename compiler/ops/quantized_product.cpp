@@ -239,7 +239,9 @@ std::vector<View> parameters(LowerContext& c, const Roles& roles, std::size_t ra
 
 void add_convolution(LowerContext& c, const std::vector<std::int64_t>& ints, const View& x, const View& w,
                      const std::vector<View>& p, const View& y) {
-    add_kernel(c, "quantized_convolution", ints, {x, p[0], w, p[1], p[2], p[3], p[4], y});
+    const auto table = c.take_table();
+    add_kernel(c, "quantized_convolution", ints,
+               {x, p[0], w, p[1], p[2], p[3], p[4], table ? c.constant(*table) : View{}, y});
 }
 
 void lower_convolution(LowerContext& c) {
@@ -362,11 +364,13 @@ void register_quantized_product(Registry& registry) {
         op.attrs = {{"auto_pad", AttrKind::string}, {"dilations", AttrKind::integers},
                     {"group", AttrKind::integer},   {"kernel_shape", AttrKind::integers},
                     {"pads", AttrKind::integers},   {"strides", AttrKind::integers}};
+        op.takes_table = op.name == "QLinearConv";
         registry.add(std::move(op));
     }
     registry.add(product_op("MatMulInteger", 10, 2, 4));
     OpDef matmul = product_op("QLinearMatMul", 21, 8, 8);
     matmul.takes_small_types = true;
+    matmul.takes_table = true;
     matmul.note = "no 8-bit floats";
     registry.add(std::move(matmul));
 }

@@ -44,10 +44,16 @@ std::string label(const Graph& graph, const Node& node) {
 
 const char* why_no_epilogue(const Graph& graph, const Uses& uses, const Node& producer) {
     const OpDef* op = Registry::instance().find(producer.op);
-    if (op == nullptr || !op->takes_epilogue) return "it takes no epilogue";
+    if (op == nullptr || (!op->takes_epilogue && !op->takes_table)) return "it takes no epilogue";
     const ValueId result = producer.output(0);
     if (result == no_value || producer.outputs.size() != 1) return "it has several results";
-    if (graph.value(result).type.dtype != DataType::f32) return "it is not f32";
+    const DataType dtype = graph.value(result).type.dtype;
+    if (op->takes_table) {
+        if (dtype != DataType::i8 && dtype != DataType::u8) return "it is not of 8 bits";
+        if (producer.has_epilogue()) return "it has one already";
+    } else if (dtype != DataType::f32) {
+        return "it is not f32";
+    }
     if (graph.is_output(result)) return "its result is an output of the model";
     if (uses.count(result) != 1) return "its result has other readers";
     return nullptr;

@@ -43,7 +43,7 @@ private:
         Node* best = nullptr;
         for (const ValueId id : map->inputs) {
             Node* producer = uses_.producer(id);
-            if (producer == nullptr || !op_of(*producer).takes_epilogue) continue;
+            if (producer == nullptr || (!op_of(*producer).takes_epilogue && !op_of(*producer).takes_table)) continue;
             const std::string reason = why_not(*producer, *map);
             if (!reason.empty())
                 remarks_.refused("fuse_epilogues", label(graph_, *map),
@@ -60,6 +60,7 @@ private:
         const ValueType& from = graph_.value(producer.outputs[0]).type;
         const ValueType& to = graph_.value(map.outputs[0]).type;
         if (from != to) return fmt::format("its result is {}, this one {}", to_string(from), to_string(to));
+        if (op_of(producer).takes_table) return map.inputs.size() == 1 ? "" : "it has other operands";
         for (const ValueId id : map.inputs)
             if (const ValueType& type = graph_.value(id).type; type.dtype != DataType::f32)
                 return fmt::format("operand '{}' is {}", graph_.value(id).name, name_of(type.dtype));

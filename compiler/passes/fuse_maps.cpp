@@ -81,7 +81,7 @@ private:
     bool may_merge(const Node& producer, const Node& reader) const {
         const ValueId id = producer.outputs[0];
         if (type(id).dims != type(reader.outputs[0]).dims || graph_.is_output(id)) return false;
-        if (is_epilogue(producer)) return false;
+        if (is_epilogue(producer) || is_table(producer)) return false;
         if (uses_.count(id) == 1) return true;
         return producer.inputs.size() == 1 && expr::cost(producer.epilogue) <= trivial_cost &&
                all_readers_can_merge(id);
@@ -93,6 +93,12 @@ private:
             return maker != nullptr && type(id) == type(map.outputs[0]) &&
                    why_no_epilogue(graph_, uses_, *maker) == nullptr;
         });
+    }
+
+    /// A look-up costs less than what its reader would compute instead.
+    bool is_table(const Node& map) const {
+        return map.inputs.size() == 1 && type(map.inputs[0]).dims == type(map.outputs[0]).dims &&
+               igata::is_table(map.epilogue, type(map.inputs[0]).dtype, type(map.outputs[0]).dtype);
     }
 
     bool all_readers_can_merge(ValueId id) const {

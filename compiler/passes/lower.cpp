@@ -85,6 +85,13 @@ void GraphLowering::lower_remaining_epilogue() {
     add_map(node_->epilogue, inputs, output(0));
 }
 
+std::optional<Tensor> GraphLowering::take_table() {
+    if (!node_->has_epilogue()) return std::nullopt;
+    epilogue_done_ = true;
+    return table_of(node_->epilogue, graph_.value(node_->outputs.at(0)).type.dtype,
+                    graph_.value(node_->outputs.at(0)).type.dtype);
+}
+
 std::vector<View> GraphLowering::epilogue_operands() {
     std::vector<View> operands(1);
     for (std::size_t i = node_->own_input_count(); i < node_->inputs.size(); ++i) operands.push_back(input(i));

@@ -31,6 +31,7 @@ public:
     View reshaped(const View& view, const Dims& dims) override;
     void add_with_epilogue(StepSpecVariant spec, std::vector<View> operands_before_dst, std::size_t output,
                            const std::vector<int>& dst_order) override;
+    std::optional<Tensor> take_table() override;
     void add(StepSpecVariant spec, const std::vector<View>& operands, std::vector<std::size_t> written = {}) override;
     void add_map(const ExprPtr& body, const std::vector<View>& inputs, const View& out) override;
     void add_reduce(Reduce kind, const ExprPtr& body, const std::vector<View>& inputs, const Dims& box,

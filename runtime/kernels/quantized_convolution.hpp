@@ -1,9 +1,10 @@
 // Operands: src (i8 or u8) [n, c, spatial...], its zero point, weights (i8 or u8) [oc, c / groups, kernel...], their
 // zero points (1 or oc, or absent), bias (i32 [oc], or absent), multiplier (f32, 1 or oc, or absent), the zero point of
-// dst (or absent), dst (i32, f32, i8 or u8) [n, oc, spatial...]. Any strides but in the vectors; channels innermost is
-// fast. ints: [0] groups, then three each of [1] strides, [4] dilations, [7] pads_begin (unused ones are neutral). The
-// sum of (src - zero) * (weight - zero), plus the bias, is stored as i32 without a multiplier, else multiplied, and for
-// i8 and u8 rounded half to even, moved by the zero point and saturated. Padding is zero.
+// dst (or absent), a table of what becomes of each byte of the result (i8 or u8 [256], or absent), dst (i32, f32, i8 or
+// u8) [n, oc, spatial...]. Any strides but in the vectors; channels innermost is fast. ints: [0] groups, then three
+// each of [1] strides, [4] dilations, [7] pads_begin (unused ones are neutral). The sum of (src - zero) * (weight -
+// zero), plus the bias, is stored as i32 without a multiplier, else multiplied, and for i8 and u8 rounded half to even,
+// moved by the zero point and saturated. Padding is zero.
 #pragma once
 
 #include <algorithm>
@@ -13,110 +14,11 @@
 #include <string>
 
 #include "runtime/kernel.hpp"
+#include "runtime/quantized_shape.hpp"
 #include "runtime/quantized_tile.hpp"
+#include "runtime/vnni_convolution.hpp"
 
 namespace igata::runtime {
-
-/// Geometry with three spatial axes, the first of one element where there are fewer.
-struct QuantizedShape {
-    std::int64_t images, groups, src_channels, channels;  ///< channels: per group, as src_channels
-    std::int64_t src[3], kernel[3], dst[3];
-    std::int64_t strides[3], dilations[3], pads[3];
-    std::int64_t src_image, src_channel, src_step[3];
-    std::int64_t dst_image, dst_channel, dst_step[3];
-
-    explicit QuantizedShape(const KernelSpec& spec) {
-        const MemorySpec& from = spec.operands[0];
-        const MemorySpec& weights = spec.operands[2];
-        const MemorySpec& to = spec.operands[7];
-        groups = spec.ints[0];
-        images = from.dims[0];
-        src_channels = weights.dims[1];
-        channels = weights.dims[0] / groups;
-        src_image = from.strides[0];
-        src_channel = from.strides[1];
-        dst_image = to.strides[0];
-        dst_channel = to.strides[1];
-        const int missing = 5 - from.rank;
-        for (int i = 0; i < 3; ++i) {
-            const bool there = i >= missing;
-            const int axis = i - missing;
-            src[i] = there ? from.dims[2 + axis] : 1;
-            src_step[i] = there ? from.strides[2 + axis] : 0;
-            dst[i] = there ? to.dims[2 + axis] : 1;
-            dst_step[i] = there ? to.strides[2 + axis] : 0;
-            kernel[i] = there ? weights.dims[2 + axis] : 1;
-            strides[i] = there ? spec.ints[1 + axis] : 1;
-            dilations[i] = there ? spec.ints[4 + axis] : 1;
-            pads[i] = there ? spec.ints[7 + axis] : 0;
-        }
-    }
-
-    std::int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
-    std::int64_t pixels() const { return dst[0] * dst[1] * dst[2]; }
-    bool depthwise() const { return groups > 1 && src_channels == 1 && channels == 1; }
-    std::int64_t pairs() const { return taps() * ((src_channels + 1) / 2); }
-
-    void locate(std::int64_t pixel, std::int64_t* index) const {
-        index[2] = pixel % dst[2];
-        index[1] = pixel / dst[2] % dst[1];
-        index[0] = pixel / dst[2] / dst[1];
-    }
-    std::int64_t place(const std::int64_t* index) const {
-        return index[0] * dst_step[0] + index[1] * dst_step[1] + index[2] * dst_step[2];
-    }
-    /// To the next pixel.
-    void advance(std::int64_t* index) const {
-        if (++index[2] < dst[2]) return;
-        index[2] = 0;
-        if (++index[1] < dst[1]) return;
-        index[1] = 0;
-        ++index[0];
-    }
-    /// Calls visit(offset) for each tap of the result at `index`: where it reads, or -1 in the padding.
-    template <class Visit>
-    [[gnu::always_inline]] void for_each_source(const std::int64_t* index, const Visit& visit) const {
-        for_each_line(index, [&](std::int64_t line, std::int64_t first) { visit_taps(line, first, visit); });
-    }
-    /// Calls visit(offset, taps) for each run of taps that read what lies together.
-    template <class Visit>
-    [[gnu::always_inline]] void for_each_run(const std::int64_t* index, const Visit& visit) const {
-        for_each_line(index, [&](std::int64_t line, std::int64_t first) {
-            if (dense() && line >= 0 && first >= 0 && first + kernel[2] <= src[2])
-                visit(line + first * src_step[2], kernel[2]);
-            else visit_taps(line, first, [&](std::int64_t from) { visit(from, 1); });
-        });
-    }
-
-private:
-    /// A line's taps read elements without gaps between, an even number each.
-    bool dense() const {
-        return dilations[2] == 1 && src_channel == 1 && src_step[2] == src_channels && src_channels % 2 == 0;
-    }
-    /// Calls visit(offset of the line or -1, where its first tap is along it).
-    template <class Visit>
-    [[gnu::always_inline]] void for_each_line(const std::int64_t* index, const Visit& visit) const {
-        std::int64_t first[3];
-        for (int i = 0; i < 3; ++i) first[i] = index[i] * strides[i] - pads[i];
-        for (std::int64_t z = first[0]; z < first[0] + kernel[0] * dilations[0]; z += dilations[0])
-            for (std::int64_t y = first[1]; y < first[1] + kernel[1] * dilations[1]; y += dilations[1]) {
-                const bool inside = z >= 0 && z < src[0] && y >= 0 && y < src[1];
-                visit(inside ? z * src_step[0] + y * src_step[1] : -1, first[2]);
-            }
-    }
-    template <class Visit>
-    [[gnu::always_inline]] void visit_taps(std::int64_t line, std::int64_t first, const Visit& visit) const {
-        for (std::int64_t x = first; x < first + kernel[2] * dilations[2]; x += dilations[2])
-            visit(line >= 0 && x >= 0 && x < src[2] ? line + x * src_step[2] : -1);
-    }
-};
-
-/// An element of 8 bits, or 0 where the operand is absent.
-inline std::int32_t small_integer(const std::byte* data, DataType dtype, std::int64_t i = 0) {
-    if (data == nullptr) return 0;
-    return dtype == DataType::i8 ? reinterpret_cast<const std::int8_t*>(data)[i]
-                                 : reinterpret_cast<const std::uint8_t*>(data)[i];
-}
 
 /// A part of the work: pixels [begin, end) of one image.
 struct QuantizedWork {
@@ -129,17 +31,12 @@ struct QuantizedWork {
     std::byte* dst;  ///< of the image
     std::int64_t begin, end;
     std::byte* scratch;
-    bool vnni;
 };
 
 class QuantizedConvolution final : public Operation {
 public:
     QuantizedConvolution(const Builder& builder, const KernelSpec& spec, Isa isa = detect_isa())
-        : spec_(spec),
-          shape_(spec),
-          isa_(isa),
-          vnni_(has_vnni(isa)),
-          run_work_(Versions<Body, const QuantizedWork&>::get(isa)) {
+        : spec_(spec), shape_(spec), isa_(isa), run_work_(Versions<Body, const QuantizedWork&>::get(isa)) {
         tile_ = 2 * (isa == Isa::v4 ? 16 : isa == Isa::v3 ? 8 : 4);
         const std::int64_t row_bytes = std::max<std::int64_t>(1, 4 * shape_.pairs());
         rows_ = std::clamp<std::int64_t>((std::int64_t{1} << 18) / row_bytes / 6 * 6, 6, 96);
@@ -159,7 +56,7 @@ public:
     }
 
     void run(const Frame& frame) const override {
-        const MemorySpec& dst = spec_.operands[7];
+        const MemorySpec& dst = spec_.operands[8];
         if (element_count(dst) == 0) return;
         std::byte* scratch = frame.scratch;
         const std::byte* packed = packed_.get();
@@ -178,22 +75,23 @@ public:
         all.result.multiplier_step = element_count(spec_.operands[5]) > 1 ? 1 : 0;
         all.result.zero = small_integer(frame.operands[6], spec_.operands[6].dtype);
         all.result.dtype = dst.dtype;
-        all.vnni = vnni_;
         const std::int64_t blocks = (shape_.pixels() + rows_ - 1) / rows_;
         const std::int64_t work = rows_ * shape_.groups * shape_.channels * std::max<std::int64_t>(1, shape_.pairs());
-        parallel_parts(shape_.images * blocks, 65536 / work + 1,
-                       [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
-                           for (std::int64_t i = begin; i < end; ++i) {
-                               QuantizedWork one = all;
-                               one.scratch = scratch + static_cast<std::size_t>(part) * slot_bytes();
-                               one.src = frame.operands[0] + i / blocks * shape_.src_image;
-                               one.dst = frame.operands[7] +
-                                         i / blocks * shape_.dst_image * static_cast<std::int64_t>(size_of(dst.dtype));
-                               one.begin = i % blocks * rows_;
-                               one.end = std::min(one.begin + rows_, shape_.pixels());
-                               run_work_(one);
-                           }
-                       });
+        parallel_parts(
+            shape_.images * blocks, 65536 / work + 1, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
+                for (std::int64_t i = begin; i < end; ++i) {
+                    QuantizedWork one = all;
+                    one.scratch = scratch + static_cast<std::size_t>(part) * slot_bytes();
+                    one.src = frame.operands[0] + i / blocks * shape_.src_image;
+                    one.dst = frame.operands[8] +
+                              i / blocks * shape_.dst_image * static_cast<std::int64_t>(size_of(dst.dtype));
+                    one.begin = i % blocks * rows_;
+                    one.end = std::min(one.begin + rows_, shape_.pixels());
+                    run_work_(one);
+                    if (frame.operands[7] != nullptr)
+                        translate_pixels(shape_, frame.operands[7], translate_bytes(isa_), one.dst, one.begin, one.end);
+                }
+            });
     }
 
 private:
@@ -208,13 +106,7 @@ private:
             for (std::int64_t group = 0; group < work.shape->groups; ++group) {
                 if (work.is_signed) gather<std::int8_t>(work, group);
                 else gather<std::uint8_t>(work, group);
-                if constexpr (lanes == 16) {
-                    if (work.vnni) {
-                        multiply<lanes, true>(work, group);
-                        continue;
-                    }
-                }
-                multiply<lanes, false>(work, group);
+                multiply<lanes>(work, group);
             }
         }
 
@@ -248,9 +140,9 @@ private:
             }
         }
 
-        template <int lanes, bool vnni>
+        template <int lanes>
         [[gnu::always_inline]] static void multiply(const QuantizedWork& work, std::int64_t group) {
-            using Tile = QuantizedTile<lanes, vnni>;
+            using Tile = QuantizedTile<lanes>;
             constexpr int tile = Tile::channels;
             const QuantizedShape& s = *work.shape;
             QuantizedPanel panel;
@@ -355,7 +247,6 @@ private:
     KernelSpec spec_;
     QuantizedShape shape_;
     Isa isa_;
-    bool vnni_;
     void (*run_work_)(const QuantizedWork&);
     std::int64_t tile_ = 0;
     std::int64_t rows_ = 0;
@@ -363,6 +254,10 @@ private:
 };
 
 inline std::unique_ptr<Operation> make_quantized_convolution(const Builder& builder, const KernelSpec& spec) {
+#if defined(__x86_64__)
+    if (VnniConvolution::fits(builder, spec, detect_isa()))
+        return std::make_unique<VnniConvolution>(builder, spec, detect_isa());
+#endif
     return std::make_unique<QuantizedConvolution>(builder, spec);
 }
 
