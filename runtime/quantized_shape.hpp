@@ -80,10 +80,11 @@ struct QuantizedShape {
         });
     }
 
-private:
-    /// A line's taps read elements without gaps between, an even number each.
-    bool dense() const {
-        return dilations[2] == 1 && src_channel == 1 && src_step[2] == src_channels && src_channels % 2 == 0;
+    /// Elements from the first to the last of an image.
+    std::int64_t span() const {
+        std::int64_t last = (groups * src_channels - 1) * src_channel;
+        for (int i = 0; i < 3; ++i) last += (src[i] - 1) * src_step[i];
+        return last + 1;
     }
     /// Calls visit(offset of the line or -1, where its first tap is along it).
     template <class Visit>
@@ -100,6 +101,12 @@ private:
     [[gnu::always_inline]] void visit_taps(std::int64_t line, std::int64_t first, const Visit& visit) const {
         for (std::int64_t x = first; x < first + kernel[2] * dilations[2]; x += dilations[2])
             visit(line >= 0 && x >= 0 && x < src[2] ? line + x * src_step[2] : -1);
+    }
+
+private:
+    /// A line's taps read elements without gaps between, an even number each.
+    bool dense() const {
+        return dilations[2] == 1 && src_channel == 1 && src_step[2] == src_channels && src_channels % 2 == 0;
     }
 };
 

@@ -128,22 +128,42 @@ private:
         for (std::int64_t i = end; i < count; ++i) to[i] = work.padding;
     }
 
-    /// The factors of each pixel as a row of their own.
+    /// The factors of each pixel as a row of their own. Lines are copied in pieces of 16 bytes, which may go beyond:
+    /// the next line, or weights of zero, make that good.
     static void gather(const VnniWork& work, std::int64_t group) {
         const QuantizedShape& s = *work.shape;
-        const std::uint8_t* src = work.src + group * s.src_channels * s.src_channel;
+        const std::int64_t first = group * s.src_channels * s.src_channel;
+        const std::int64_t line = s.kernel[2] * s.src_channels;
+        const bool dense = s.src_channel == 1 && s.dilations[2] == 1 && s.src_step[2] == s.src_channels;
+        const std::int64_t last = s.span() - (line + 15) / 16 * 16;
         std::int64_t index[3];
         s.locate(work.begin, index);
         for (std::int64_t pixel = work.begin; pixel < work.end; ++pixel, s.advance(index)) {
             std::uint8_t* row = work.rows + (pixel - work.begin) * 4 * work.quads;
             work.sources[pixel - work.begin] = row;
-            s.for_each_run(index, [&](std::int64_t from, std::int64_t taps) {
-                const std::int64_t count = taps * s.src_channels;
-                if (from < 0) std::memset(row, *work.padding ^ work.flip, static_cast<std::size_t>(count));
-                else
-                    for (std::int64_t i = 0; i < count; ++i) row[i] = src[from + i * s.src_channel] ^ work.flip;
-                row += count;
+            s.for_each_line(index, [&](std::int64_t from, std::int64_t x) {
+                const std::int64_t at = first + from + x * s.src_step[2];
+                if (dense && from >= 0 && x >= 0 && x + s.kernel[2] <= s.src[2] && at <= last) {
+                    copy(work.src + at, line, work.flip, row);
+                    row += line;
+                    return;
+                }
+                s.visit_taps(from, x, [&](std::int64_t tap) {
+                    for (std::int64_t c = 0; c < s.src_channels; ++c)
+                        *row++ = (tap < 0 ? *work.padding : work.src[first + tap + c * s.src_channel]) ^ work.flip;
+                });
             });
+        }
+    }
+
+    static void copy(const std::uint8_t* from, std::int64_t count, std::uint8_t signs, std::uint8_t* to) {
+        const std::uint64_t all_signs = 0x0101010101010101U * signs;
+        for (std::int64_t i = 0; i < count; i += 16) {
+            std::uint64_t bytes[2];
+            std::memcpy(bytes, from + i, sizeof bytes);
+            bytes[0] ^= all_signs;
+            bytes[1] ^= all_signs;
+            std::memcpy(to + i, bytes, sizeof bytes);
         }
     }
 
@@ -392,7 +412,7 @@ private:
     std::size_t places_bytes() const { return aligned(static_cast<std::size_t>(rows_) * 8); }
     std::size_t sources_bytes() const { return aligned(static_cast<std::size_t>((rows_ + 1) * taps_ + 4) * 8); }
     std::size_t slot_bytes() const {
-        const std::int64_t gathered = gathers_ ? rows_ * 4 * quads_ : 0;
+        const std::int64_t gathered = gathers_ ? rows_ * 4 * quads_ + 16 : 0;
         return places_bytes() + sources_bytes() + aligned(static_cast<std::size_t>(gathered));
     }
     void set_scratch(VnniWork& work, std::byte* scratch) const {

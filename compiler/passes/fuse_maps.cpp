@@ -5,7 +5,8 @@
 //
 // A Map is merged into its reader only if both results have the same shape (the sigmoid of a squeeze-excite gate stays
 // with the gate), and if nobody else needs its value or computing it again costs next to nothing. Not merged is what
-// can become the epilogue of the node before: conv, relu, add keeps the relu with the conv.
+// can become the epilogue of the node before: conv, relu, add keeps the relu with the conv; nor a function of one byte
+// with a byte for a result, which is looked up in a table.
 #include <algorithm>
 #include <iterator>
 
@@ -40,7 +41,11 @@ public:
         for (Node& node : graph_.nodes) turn_into_map(node);
         uses_ = Uses(graph_);
         for (Node& node : graph_.nodes)
-            while (node.is_map() && merge_one(node)) uses_ = Uses(graph_);
+            while (node.is_map() && merge_one(node)) {
+                if (reads_bytes(node))
+                    graph_.remove_dead_nodes();  // a dead reader would keep a table from its last one
+                uses_ = Uses(graph_);
+            }
         graph_.remove_dead_nodes();
     }
 
@@ -81,10 +86,16 @@ private:
     bool may_merge(const Node& producer, const Node& reader) const {
         const ValueId id = producer.outputs[0];
         if (type(id).dims != type(reader.outputs[0]).dims || graph_.is_output(id)) return false;
-        if (is_epilogue(producer) || is_table(producer)) return false;
-        if (uses_.count(id) == 1) return true;
+        if (is_epilogue(producer)) return false;
+        if (is_table(producer) && !becomes_table(producer, reader)) return false;
+        if (uses_.count(id) == 1 || is_dequantization(producer)) return true;
         return producer.inputs.size() == 1 && expr::cost(producer.epilogue) <= trivial_cost &&
                all_readers_can_merge(id);
+    }
+
+    bool reads_bytes(const Node& map) const {
+        return std::any_of(map.inputs.begin(), map.inputs.end(),
+                           [&](ValueId id) { return size_of(type(id).dtype) == 1; });
     }
 
     bool is_epilogue(const Node& map) const {
@@ -99,6 +110,19 @@ private:
     bool is_table(const Node& map) const {
         return map.inputs.size() == 1 && type(map.inputs[0]).dims == type(map.outputs[0]).dims &&
                igata::is_table(map.epilogue, type(map.inputs[0]).dtype, type(map.outputs[0]).dtype);
+    }
+
+    /// Nothing but the table's operand is read with it, so that both are one table.
+    bool becomes_table(const Node& producer, const Node& reader) const {
+        return size_of(type(reader.outputs[0]).dtype) == 1 &&
+               std::all_of(reader.inputs.begin(), reader.inputs.end(),
+                           [&](ValueId id) { return id == producer.outputs[0] || id == producer.inputs[0]; });
+    }
+
+    /// To load a byte and compute is less than to load a float that another loop has stored.
+    bool is_dequantization(const Node& map) const {
+        constexpr int most = 8;  // with its conversions
+        return map.inputs.size() == 1 && size_of(type(map.inputs[0]).dtype) == 1 && expr::cost(map.epilogue) <= most;
     }
 
     bool all_readers_can_merge(ValueId id) const {

@@ -5,8 +5,8 @@
 //
 // So do MatMul and Gemm by one matrix. A Relu or Clip before the QuantizeLinear becomes a Clip of integers, which is
 // the same, since quantizing keeps the order. Without a QuantizeLinear the sums are made by ConvInteger or
-// MatMulInteger and scaled. What only moves or compares elements (MaxPool, Reshape, Transpose, ...) between equal
-// scales goes without them; Concat does between any, as each of its inputs can be quantized before it.
+// MatMulInteger and scaled. What only moves or compares elements (MaxPool, Reshape, Split, ...) does so before the
+// DequantizeLinear; Concat does between any scales, as each of its inputs can be quantized before it.
 //
 // Not where scales and zero points are not known, are blocked, or along another axis than the result's channels; nor
 // where the sum is not the quantized layer's only reader's. What is left is folded, or becomes elementwise Maps.
@@ -40,7 +40,8 @@ public:
         : graph_(graph), remarks_(remarks), budget_(std::move(budget)), uses_(graph) {}
 
     void run() {
-        each("QuantizeLinear", [&](NodeIt node) { return requantize(node) || move(node) || concatenate(node); });
+        each("", [&](NodeIt node) { return move(node); });
+        each("QuantizeLinear", [&](NodeIt node) { return cancel(node) || requantize(node) || concatenate(node); });
         each("", [&](NodeIt node) { return scale_sums(node); });
     }
 
@@ -257,22 +258,45 @@ private:
 
     // Moves -----------------------------------------------------------------------------------------------------------
 
-    /// y = QuantizeLinear(MaxPool(DequantizeLinear(x))) with equal parameters.
-    bool move(NodeIt root) {
-        static constexpr const char* moves[] = {"MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze"};
-        const ValueId id = root->inputs[0];
-        const Node* node = uses_.producer(id);
-        const auto result = parameters(*root, root->outputs[0], id);
-        if (node == nullptr || !result || uses_.count(id) != 1 || node->outputs.size() != 1) return false;
+    /// MaxPool(DequantizeLinear(x)) -> DequantizeLinear(MaxPool(x))
+    bool move(NodeIt node) {
+        static constexpr const char* moves[] = {"MaxPool", "Reshape",   "Flatten", "Transpose",
+                                                "Squeeze", "Unsqueeze", "Split",   "Slice"};
         if (std::find(std::begin(moves), std::end(moves), node->op) == std::end(moves)) return false;
         const auto x = dequantized(node->inputs.at(0));
-        if (!x || !single(x->scale) || !single(result->scale)) return false;
-        if (!are_alike(*x, *result)) return false;
-        std::vector<ValueId> inputs = node->inputs;
-        inputs[0] = x->integers;
-        const ValueId y = insert(root, node->op.c_str(), inputs, node->attrs);
-        remarks_.done("fuse_quantized", label(graph_, *root), fmt::format("{} of integers", node->op));
-        graph_.replace_uses(root->outputs[0], y);
+        if (!x || !single(x->scale) || size_of(type(x->integers).dtype) != 1 || graph_.is_constant(x->integers))
+            return false;
+        if (node->op == "MaxPool" && (node->outputs.size() > 1 || graph_.constant(x->scale)->scalar_f64() < 0))
+            return false;
+        const Node& dequantize = *uses_.producer(node->inputs[0]);
+        std::vector<ValueId> inputs = dequantize.inputs;
+        const Attrs attrs = dequantize.attrs;
+        const std::vector<ValueId> results = node->outputs;
+        node->inputs[0] = x->integers;
+        for (ValueId& output : node->outputs)
+            if (output != no_value) output = graph_.add_value(graph_.value(output).name);
+        infer_node(graph_, *node);
+        for (std::size_t i = 0; i < results.size(); ++i) {
+            if (results[i] == no_value) continue;
+            inputs[0] = node->outputs[i];
+            Node back;
+            back.op = "DequantizeLinear";
+            back.name = node->name;
+            back.inputs = inputs;
+            back.attrs = attrs;
+            back.outputs = {results[i]};
+            graph_.nodes.insert(std::next(node), std::move(back));
+        }
+        remarks_.done("fuse_quantized", label(graph_, *node), fmt::format("{} of integers", node->op));
+        return true;
+    }
+
+    /// QuantizeLinear(DequantizeLinear(x)) -> x, with equal parameters.
+    bool cancel(NodeIt root) {
+        const auto result = parameters(*root, root->outputs[0], root->inputs[0]);
+        const auto x = dequantized(root->inputs[0]);
+        if (!x || !result || !single(x->scale) || !single(result->scale) || !are_alike(*x, *result)) return false;
+        graph_.replace_uses(root->outputs[0], x->integers);
         return true;
     }
 

@@ -152,6 +152,50 @@ TEST_CASE("the pipeline makes layers of integers, before it folds their weights 
     CHECK(print(plan).find("quantized_convolution") != std::string::npos);
 }
 
+TEST_CASE("fuse_quantized: DequantizeLinear moves behind what moves elements, and meets its QuantizeLinear there") {
+    const std::string before = R"(graph (r: f32[1,4,4,4]) -> (y) {
+          s = constant f32[] {0.02}
+          z = constant u8[] {128}
+          q = QuantizeLinear(r, s, z)
+          d = DequantizeLinear(q, s, z)
+          sizes = constant i64[2] {1,3}
+          a, b = Split(d, sizes) {axis=1}
+    )";
+    const auto ops = fused(before + "y = QuantizeLinear(b, s, z)\n}", 0);
+    CHECK(ops == std::vector<std::string>{"Map", "Split"});
+    const auto other = fused(before + "s2 = constant f32[] {0.05}\n y = QuantizeLinear(b, s2, z)\n}", 0);
+    CHECK(other == std::vector<std::string>{"Map", "Split", "Map", "Map"});
+}
+
+TEST_CASE("a function of one byte is a table: of the layer before it, or a step of its own") {
+    const auto plan_of = [](const std::string& text) {
+        Remarks remarks;
+        return print(run_pipeline(parse_graph(text), {}, remarks).plan);
+    };
+    const std::string swish = convolution(R"(c = Conv(dx, dw, db)
+          q = QuantizeLinear(c, ys, yz)
+          d = DequantizeLinear(q, ys, yz)
+          g = Sigmoid(d)
+          m = Mul(d, g)
+          y = QuantizeLinear(m, xs, xz)
+    )");
+    CHECK(has(fused(swish, 1), "QLinearConv"));
+    const std::string plan = plan_of(swish);
+    CHECK(plan.find("quantized_convolution") != std::string::npos);
+    CHECK(plan.find("sigmoid") == std::string::npos);
+    CHECK(plan.find("byte_table") == std::string::npos);
+
+    const std::string alone = plan_of(R"(graph (x: u8[16,16]) -> (y) {
+          s = constant f32[] {0.02}
+          z = constant u8[] {128}
+          d = DequantizeLinear(x, s, z)
+          t = Tanh(d)
+          y = QuantizeLinear(t, s, z)
+        })");
+    CHECK(alone.find("byte_table") != std::string::npos);
+    CHECK(alone.find("tanh") == std::string::npos);
+}
+
 TEST_CASE("fuse_quantized: Concat is one of integers between any scales") {
     const auto ops = fused(R"(graph (r: f32[1,2,4,4]) -> (y) {
           s = constant f32[] {0.02}
