@@ -261,12 +261,12 @@ struct OpDef {
     bool is_reshape = false;
     /// `lower` applies the node's epilogue (add_with_epilogue): fuse_epilogues may give it one.
     bool takes_epilogue = false;
+    /// Likewise of a result of 8 bits, by a Map of nothing else (take_table).
+    bool takes_table = false;
     /// The result is the inputs one after the other along this axis: what makes an input may store it there.
     std::function<std::size_t(const Node&, std::size_t rank)> joined_axis;
     /// `lower` stores to a view of output(0) with any strides, as an expression does.
     bool stores_anywhere = false;
-    /// Likewise of a result of 8 bits, by a Map of nothing else (take_table).
-    bool takes_table = false;
     /// Running it twice may give two results (random numbers): never folded, never merged with its like.
     bool is_random = false;
     /// Its inputs may be of the small types (float8, int4, ...): it moves or converts elements and computes with none.
