@@ -66,7 +66,7 @@ TEST_CASE("pipeline: --print-after=all prints after every pass, --time-passes sa
     options.time_passes = true;
     PipelineResult result;
     const std::string text = dump(options, &result);
-    CHECK(result.seconds.size() == 18);
+    CHECK(result.seconds.size() == 19);
     for (const auto& [pass, seconds] : result.seconds) {
         CHECK(text.find("; after " + pass + "\n") != std::string::npos);
         CHECK(text.find(pass + " ") != std::string::npos);
