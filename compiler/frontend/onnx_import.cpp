@@ -248,6 +248,7 @@ private:
     void raise_nodes() {
         for (auto node = graph_.nodes.begin(); node != graph_.nodes.end();) {
             const auto current = node++;  // raise may put nodes before or after it
+            if (current->version < 6) current->attrs.erase("consumed_inputs");  // of many operators: spoke of memory
             const OpDef* op = Registry::instance().find(current->op);
             if (op == nullptr || !op->raise || current->version < op->since || current->version >= op->newest) continue;
             const std::string node_as_given = describe(*current);

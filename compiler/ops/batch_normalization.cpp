@@ -103,10 +103,7 @@ void lower_batch_normalization(LowerContext& ctx) {
 
 /// Attributes of opsets that told training from inference otherwise; a mode that only named itself so is inference
 /// here.
-void raise_batch_normalization(Graph&, NodeIt node) {
-    node->attrs.erase("consumed_inputs");
-    node->attrs.erase("is_test");
-}
+void raise_batch_normalization(Graph&, NodeIt node) { node->attrs.erase("is_test"); }
 
 std::optional<std::string> to_affine(RuleMatch& m) {
     const Node& node = m.node("y");
@@ -137,7 +134,6 @@ void register_batch_normalization(Registry& registry) {
     OpDef batch = define_normalization("BatchNormalization", 1, 15, 5, infer_batch_normalization,
                                        widened<eval_batch_normalization>, lower_batch_normalization,
                                        {{"epsilon", AttrKind::real},
-                                        {"consumed_inputs", AttrKind::integers},
                                         {"is_test", AttrKind::integer},
                                         {"momentum", AttrKind::real},
                                         {"spatial", AttrKind::integer},

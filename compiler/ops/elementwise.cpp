@@ -128,23 +128,6 @@ ExprPtr row_expression(const ExprPtr& body, const Row& row, const Graph& graph, 
                       expr::replace_operands(e, std::vector<ExprPtr>{expr::cast(DataType::f64, expr::operand(0))}));
 }
 
-/// Before opset 7, `broadcast` allowed the second operand a shape that is a part of the first's from `axis` on (without
-/// it: the last dims, as since opset 7). AlignAxis then gives it the rank it needs.
-void raise_axis(Graph& graph, NodeIt node) {
-    if (node->version >= 7) return;
-    const bool channels = node->op == "PRelu";
-    if ((node->attrs.has("axis") || channels) && node->inputs.size() == 2) {
-        Node align;
-        align.op = "AlignAxis";
-        align.name = node->name;
-        align.inputs = {node->inputs[1], node->inputs[0]};
-        align.attrs["axis"] = node->attrs.get_int("axis", 1);
-        const std::string name = graph.value(node->inputs[1]).name + "_aligned";
-        node->inputs[1] = graph.insert(node, std::move(align), name);
-    }
-    for (const char* legacy : {"axis", "broadcast", "consumed_inputs"}) node->attrs.erase(legacy);
-}
-
 /// AlignAxis(b, a) {axis}: b with dims of one element appended, so that its first axis meets `axis` of a.
 OpDef align_axis_op() {
     OpDef op;
@@ -226,6 +209,21 @@ OpDef row_op(const Row& row) {
 }
 
 }  // namespace
+
+void raise_axis(Graph& graph, NodeIt node) {
+    if (node->version >= 7) return;
+    const bool channels = node->op == "PRelu";
+    if ((node->attrs.has("axis") || channels) && node->inputs.size() == 2) {
+        Node align;
+        align.op = "AlignAxis";
+        align.name = node->name;
+        align.inputs = {node->inputs[1], node->inputs[0]};
+        align.attrs["axis"] = node->attrs.get_int("axis", 1);
+        const std::string name = graph.value(node->inputs[1]).name + "_aligned";
+        node->inputs[1] = graph.insert(node, std::move(align), name);
+    }
+    for (const char* legacy : {"axis", "broadcast"}) node->attrs.erase(legacy);
+}
 
 void register_elementwise(Registry& registry) {
     for (const Row& row : rows) registry.add(row_op(row));

@@ -34,4 +34,8 @@ bool is_table(const ExprPtr& body, DataType from, DataType to);
 /// What the body makes of each of the 256 bytes.
 Tensor table_of(const ExprPtr& body, DataType from, DataType to);
 
+/// Raises an operator of two operands. Before opset 7, `broadcast` allowed the second operand a shape that is a part of
+/// the first's from `axis` on (without it: the last dims, as since opset 7). AlignAxis then gives it the rank it needs.
+void raise_axis(Graph& graph, NodeIt node);
+
 }  // namespace igata

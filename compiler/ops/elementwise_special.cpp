@@ -162,7 +162,9 @@ void register_elementwise_special(Registry& registry) {
     op = make_op("Mod", 10, 13, 2, mod);
     op.attrs = {{"fmod", AttrKind::integer}};
     registry.add(op);
-    registry.add(make_op("Pow", 1, 15, 2, pow));
+    op = make_op("Pow", 1, 15, 2, pow);
+    op.raise = raise_axis;
+    registry.add(op);
     op = make_op("Clip", 1, 13, 1, clip);
     op.max_inputs = 3;
     op.attrs = {{"min", AttrKind::real}, {"max", AttrKind::real}};

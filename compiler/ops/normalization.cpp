@@ -141,17 +141,13 @@ void lower_mean_variance_normalization(LowerContext& ctx) {
     add_normalization(ctx, {x, ctx.output(0), axes, {}, {}, true, expr::parse("1 / (sqrt(x0) + 1e-9)")});
 }
 
-/// Opset 1 had an attribute that only spoke of memory.
-void raise_instance_normalization(Graph&, NodeIt node) { node->attrs.erase("consumed_inputs"); }
-
 }  // namespace
 
 void register_normalization(Registry& registry) {
     const AttrDef epsilon{"epsilon", AttrKind::real};
-    OpDef instance = define_normalization("InstanceNormalization", 1, 22, 3, infer_instance_normalization,
-                                          widened<eval_instance_normalization>, lower_instance_normalization,
-                                          {epsilon, {"consumed_inputs", AttrKind::integers}});
-    instance.raise = raise_instance_normalization;
+    OpDef instance =
+        define_normalization("InstanceNormalization", 1, 22, 3, infer_instance_normalization,
+                             widened<eval_instance_normalization>, lower_instance_normalization, {epsilon});
     registry.add(std::move(instance));
 
     registry.add(

@@ -121,10 +121,7 @@ OpDef reshape_op() {
     op.min_inputs = op.max_inputs = 2;
     op.attrs = {{"allowzero", AttrKind::integer}};
     op.carry_axis = carry_into_shape;
-    op.raise = [](Graph& graph, NodeIt node) {
-        attribute_to_input(graph, *node, "shape", 1);
-        node->attrs.erase("consumed_inputs");
-    };
+    op.raise = [](Graph& graph, NodeIt node) { attribute_to_input(graph, *node, "shape", 1); };
     add_reshape_rules(op.rules);
     add_sink_reshape_rules(op.rules);
     return op;

@@ -3,6 +3,7 @@
 #include "compiler/frontend/onnx_import.hpp"
 #include "compiler/frontend/tensor_proto.hpp"
 #include "compiler/ir/text.hpp"
+#include "compiler/passes/passes.hpp"
 #include "tests/onnx_models.hpp"
 
 using namespace igata;
@@ -96,6 +97,22 @@ TEST_CASE("nodes come out sorted, and initialisers that are also inputs are cons
     REQUIRE(graph.nodes.size() == 2);
     CHECK(graph.nodes.front().op == "Add");
     CHECK(graph.constant(graph.find_value("w"))->to_f64() == std::vector<double>{1, 2});
+}
+
+TEST_CASE("an attribute of the first opsets that spoke of memory is dropped, of any operator") {
+    onnx::ModelProto model = make_model(1, 3);
+    add_value(*model.mutable_graph()->add_input(), "x", {"2"});
+    add_value(*model.mutable_graph()->add_output(), "z", {"2"});
+    for (onnx::NodeProto* node : {&add_node(model, "Relu", {"x"}, {"y"}), &add_node(model, "Max", {"y", "x"}, {"z"})}) {
+        onnx::AttributeProto& attribute = *node->add_attribute();
+        attribute.set_name("consumed_inputs");
+        attribute.set_type(onnx::AttributeProto::INTS);
+        attribute.add_ints(0);
+    }
+    Graph graph = import(model);
+    for (const Node& node : graph.nodes) CHECK_FALSE(node.attrs.has("consumed_inputs"));
+    Remarks remarks;
+    infer_types(graph, remarks);
 }
 
 TEST_CASE("sparse initialisers and constants become dense") {

@@ -219,6 +219,8 @@ TEST_CASE("before opset 7 an axis says where the second operand meets the first"
     const Attrs legacy{{"broadcast", attr(1)}, {"axis", attr(1)}};
     CHECK(run_single({"Add", {a, b}, legacy, 6}) ==
           Tensor::of<float>({2, 3, 2}, {10, 11, 22, 23, 34, 35, 16, 17, 28, 29, 40, 41}));
+    CHECK(run_single({"Pow", {Tensor::of<float>({1, 2, 2}, {1, 2, 3, 4}), floats({1, 2})}, legacy, 6}) ==
+          Tensor::of<float>({1, 2, 2}, {1, 2, 9, 16}));
     CHECK(run_single({"Mul", {a, floats({1, 10})}, {{"broadcast", attr(1)}}, 6}) ==
           Tensor::of<float>({2, 3, 2}, {0, 10, 2, 30, 4, 50, 6, 70, 8, 90, 10, 110}));
     CHECK(
