@@ -114,7 +114,7 @@ inline bool fits(const Builder& builder, const ConvolutionChoice& choice, bool b
 
 /// Whether oneDNN's convolution is measured to be faster in bf16 than in f32, though src is converted first: where each
 /// element of it meets enough weights.
-inline bool pays_in_bf16(const ConvolutionSpec& spec) {
+inline bool onednn_pays_in_bf16(const ConvolutionSpec& spec) {
     std::int64_t products = spec.weights.dims[0];
     for (int i = 0; i < spec.spatial; ++i) products = products * spec.weights.dims[2 + i] / spec.strides[i];
     return spec.groups == 1 && products >= 32;
@@ -124,7 +124,7 @@ inline bool pays_in_bf16(const ConvolutionSpec& spec) {
 /// which only Winograd's filtering of many channels is faster than.
 inline bool pays(const ConvolutionChoice& choice, Isa isa, bool bf16) {
     switch (choice.kernel) {
-        case Implementation::onednn_bf16: return pays_in_bf16(choice.spec);
+        case Implementation::onednn_bf16: return onednn_pays_in_bf16(choice.spec);
         case Implementation::pointwise: return PointwiseConvolution::pays(choice.spec);
         case Implementation::pointwise_bf16: return PointwiseConvolution::pays_in_bf16(choice.spec);
         case Implementation::winograd2: return WinogradConvolution<2>::pays(choice.spec, isa);

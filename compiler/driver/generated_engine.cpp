@@ -83,64 +83,82 @@ void execute(const std::vector<std::string>& command, const fs::path& log) {
         throw std::runtime_error(fmt::format("{} failed:\n{}", command[0], read_text(log).substr(0, 4000)));
 }
 
-/// Writes the files, compiles <name>.cpp among them and loads that.
-void* load(const std::vector<EmittedFile>& files, const std::string& name, const fs::path& folder) {
-    for (const EmittedFile& file : files) {
-        std::ofstream stream(folder / file.path, std::ios::binary);
-        stream.write(file.bytes.data(), static_cast<std::streamsize>(file.bytes.size()));
-        if (!stream.flush())
-            throw std::runtime_error(fmt::format("{}: cannot be written", (folder / file.path).string()));
+/// Emitted files, of which <name>.cpp is compiled in a temporary folder and loaded.
+class Library {
+public:
+    Library(const std::vector<EmittedFile>& files, const std::string& name) {
+        const fs::path& folder = folder_.path();
+        for (const EmittedFile& file : files) {
+            std::ofstream stream(folder / file.path, std::ios::binary);
+            stream.write(file.bytes.data(), static_cast<std::streamsize>(file.bytes.size()));
+            if (!stream.flush())
+                throw std::runtime_error(fmt::format("{}: cannot be written", (folder / file.path).string()));
+        }
+        std::vector<std::string> command = words(std::getenv("CXX"));
+        if (command.empty()) command = {"c++"};
+        for (const char* flag : {"-std=c++17", "-O2", "-fPIC", "-shared", "-fopenmp", "-fno-math-errno"})
+            command.emplace_back(flag);
+        for (std::string& flag : words(std::getenv("CXXFLAGS"))) command.push_back(std::move(flag));
+        const fs::path library = folder / (name + ".so");
+        for (const std::string& word : {"-I" + folder.string(), std::string("-idirafter" IGATA_ONEDNN_INCLUDE_DIR),
+                                        "-Wa,-I" + folder.string(), (folder / (name + ".cpp")).string(),
+                                        std::string("-o"), library.string(), std::string(IGATA_ONEDNN_LIBRARY)})
+            command.push_back(word);
+        execute(command, folder / "log");
+        handle_ = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+        if (handle_ == nullptr) throw std::runtime_error(dlerror());
     }
-    std::vector<std::string> command = words(std::getenv("CXX"));
-    if (command.empty()) command = {"c++"};
-    for (const char* flag : {"-std=c++17", "-O2", "-fPIC", "-shared", "-fopenmp", "-fno-math-errno"})
-        command.emplace_back(flag);
-    for (std::string& flag : words(std::getenv("CXXFLAGS"))) command.push_back(std::move(flag));
-    const fs::path library = folder / (name + ".so");
-    for (const std::string& word :
-         {"-I" + folder.string(), std::string("-idirafter" IGATA_ONEDNN_INCLUDE_DIR), "-Wa,-I" + folder.string(),
-          (folder / (name + ".cpp")).string(), std::string("-o"), library.string(), std::string(IGATA_ONEDNN_LIBRARY)})
-        command.push_back(word);
-    execute(command, folder / "log");
-    void* const handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (handle == nullptr) throw std::runtime_error(dlerror());
-    return handle;
-}
+    ~Library() { dlclose(handle_); }
+    Library(const Library&) = delete;
+    Library& operator=(const Library&) = delete;
+
+    /// Sets `function` to the one of that name.
+    template <class Function>
+    void find(Function& function, const std::string& name) const {
+        void* const address = dlsym(handle_, name.c_str());
+        if (address == nullptr) throw std::runtime_error(fmt::format("the generated library has no {}", name));
+        function = reinterpret_cast<Function>(address);
+    }
+
+private:
+    TemporaryFolder folder_;
+    void* handle_ = nullptr;
+};
 
 }  // namespace
 
 struct CompiledTogether::Impl {
-    ~Impl() {
-        if (library != nullptr) dlclose(library);
-    }
+    struct Model {
+        std::string name;
+        std::vector<Plan> plans;
+    };
 
     /// The name of the model.
-    std::string add(std::span<const Plan> plans) {
-        if (library != nullptr) throw std::logic_error("a model is added to those that are compiled");
-        models.emplace_back(plans.begin(), plans.end());
-        return fmt::format("model{}", models.size() - 1);
+    const std::string& add(std::span<const Plan> plans) {
+        if (library) throw std::logic_error("a model is added to those that are compiled");
+        models.push_back({fmt::format("model{}", models.size()), {plans.begin(), plans.end()}});
+        return models.back().name;
     }
 
-    void* compiled() {
+    const Library& compiled() {
         if (!failure.empty()) throw std::runtime_error(failure);
-        if (library != nullptr) return library;
+        if (library) return *library;
         std::vector<PredictorSource> sources;
         runtime::Needs needs;
-        for (std::size_t i = 0; i < models.size(); ++i) {
-            sources.push_back({models[i], fmt::format("model{}", i)});
-            needs.add(needs_of(models[i]));
+        for (const Model& model : models) {
+            sources.push_back({model.plans, model.name});
+            needs.add(needs_of(model.plans));
         }
         try {
-            return library = load(emit_together(sources, "models", needs), "models", folder.path());
+            return library.emplace(emit_together(sources, "models", needs), "models");
         } catch (const std::exception& error) {
             failure = error.what();  // of all of them, and at every further run
             throw;
         }
     }
 
-    TemporaryFolder folder;
-    std::vector<std::vector<Plan>> models;
-    void* library = nullptr;
+    std::vector<Model> models;
+    std::optional<Library> library;
     std::string failure;
 };
 
@@ -153,18 +171,13 @@ struct GeneratedEngine::Impl {
     ~Impl() {
         if (functions.context_destroy != nullptr) functions.context_destroy(context);
         if (functions.model_destroy != nullptr) functions.model_destroy(model);
-        if (own_library != nullptr) dlclose(own_library);
     }
 
     /// Makes the model of that name in the library ready.
-    void create(void* library, const std::string& name) {
+    void create(const Library& library, const std::string& name) {
         const igata_options options{threads, nullptr};
-        const auto symbol = [&]<class Function>(Function& function, const char* suffix) {
-            void* const address = dlsym(library, (name + suffix).c_str());
-            if (address == nullptr)
-                throw std::runtime_error(fmt::format("the generated library has no {}{}", name, suffix));
-            function = reinterpret_cast<Function>(address);
-        };
+        const auto symbol = [&](auto& function, const char* suffix) { library.find(function, name + suffix); };
+        const igata_predictor_info* (*info)() = nullptr;
         symbol(info, "_info");
         symbol(functions.model_create, "_model_create");
         symbol(functions.model_destroy, "_model_destroy");
@@ -185,12 +198,10 @@ struct GeneratedEngine::Impl {
         if (status != IGATA_OK) throw std::runtime_error(functions.last_error());
     }
 
-    std::optional<TemporaryFolder> folder;  ///< of a library of its own
+    std::optional<Library> own_library;  ///< of a model that is compiled alone
     std::vector<Plan::Port> inputs;
     std::vector<Plan::Port> outputs;
     int threads;
-    void* own_library = nullptr;
-    const igata_predictor_info* (*info)() = nullptr;
     cli::Functions functions = {};
     void* model = nullptr;
     void* context = nullptr;
@@ -200,8 +211,7 @@ struct GeneratedEngine::Impl {
 GeneratedEngine::GeneratedEngine(std::span<const Plan> plans, int threads)
     : impl_(std::make_unique<Impl>(plans, threads)) {
     const auto files = emit(plans, {"model", EmitOptions::Weights::incbin, needs_of(plans)}, {});
-    impl_->own_library = load(files, "model", impl_->folder.emplace().path());
-    impl_->create(impl_->own_library, "model");
+    impl_->create(impl_->own_library.emplace(files, "model"), "model");
 }
 
 GeneratedEngine::GeneratedEngine(std::span<const Plan> plans, CompiledTogether& together)

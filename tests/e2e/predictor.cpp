@@ -3,6 +3,10 @@
 
 #include <cmath>
 
+#include <fmt/format.h>
+
+#include "compiler/ir/text.hpp"
+#include "compiler/ops/interpret_graph.hpp"
 #include "tests/e2e/cast_model.hpp"
 
 using namespace igata;
@@ -84,6 +88,30 @@ TEST_CASE("weights in a file of their own give the same results") {
         test::write_file(wrong, bytes.substr(1));
         CHECK(refusal(wrong.c_str()) == "not the weights of this predictor: " + wrong);
     }
+}
+
+TEST_CASE("weights of f16 take two bytes each in the file, and compute the same") {
+    std::string weights;
+    for (int i = 0; i < 64 * 64; ++i) weights += fmt::format("{}{}", i > 0 ? "," : "", (i * 37 % 101 - 50) / 64.0);
+    const Graph graph = parse_graph(fmt::format(
+        "graph (x: f16[2,64]) -> (y) {{\n  w = constant f16[64,64] {{{}}}\n  y = MatMul(x, w)\n}}", weights));
+    Remarks remarks;
+    const Plan plan = run_pipeline(Graph(graph), {}, remarks).plan;
+    const test::TemporaryFolder folder;
+    const EmitOptions options{"half", EmitOptions::Weights::file, needs_of({&plan, 1})};
+    test::write_files(folder.path(), emit(plan, options, remarks));
+    const auto bytes = std::filesystem::file_size(folder.path() / "half.bin");
+    CHECK(bytes >= 64 * 64 * 2);
+    CHECK(bytes < 64 * 64 * 2 + 512);
+    test::run_command(test::strict + std::string("half.cpp") + to_library, folder.path());
+    const std::string file = (folder.path() / "half.bin").string();
+    const igata_options given{1, file.c_str()};
+    test::Predictor predictor(folder.path() / "predictor.so", "half", &given);
+    Tensor x(DataType::f32, {2, 64});
+    for (std::size_t i = 0; i < 128; ++i) x.mutable_values<float>()[i] = static_cast<float>(i % 13) / 8.0F;
+    const std::vector<Tensor> inputs{x.cast(DataType::f16)};
+    const std::vector<Tensor> expected = interpret(graph, inputs);
+    CHECK(test::difference(predictor.run(inputs, expected).at(0), expected.at(0)) < 1e-3);
 }
 
 TEST_CASE("a predictor refuses null pointers and impossible batches") {
