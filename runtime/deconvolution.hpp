@@ -1,4 +1,4 @@
-// Transposed convolution: a kernel of our own where the taps do not overlap, oneDNN for the rest.
+// Transposed convolution: kernels of our own for constant weights of one group, oneDNN for the rest.
 #pragma once
 
 #include <oneapi/dnnl/dnnl.hpp>
@@ -9,6 +9,7 @@
 #include "runtime/epilogue.hpp"
 #include "runtime/onednn.hpp"
 #include "runtime/operation.hpp"
+#include "runtime/phased_deconvolution.hpp"
 #include "runtime/specs.hpp"
 #include "runtime/wide_weights.hpp"
 
@@ -38,7 +39,9 @@ inline std::unique_ptr<Operation> make_operation(const Builder& given, Deconvolu
     enum Operand : int { src, weights, bias, dst };
     const WideWeights wide(given, spec.weights, spec.src);
     const Builder& builder = wide.builder();
-    if (DisjointDeconvolution::fits(builder, spec)) return std::make_unique<DisjointDeconvolution>(builder, spec);
+    if (DisjointDeconvolution::fits(builder, spec) && DisjointDeconvolution::pays(spec))
+        return std::make_unique<DisjointDeconvolution>(builder, spec);
+    if (PhasedDeconvolution::fits(builder, spec)) return make_tiled<PhasedDeconvolution>(builder, spec);
     const MemorySpec kernel = deconvolution_weights(spec);
     const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
         const auto pd = onednn::choose_layouts<dnnl::deconvolution_forward>(builder.engine, spec, spec.src, kernel,

@@ -54,10 +54,10 @@ private:
     Activations activations_;
 };
 
-/// A `Convolution` of our own that applies the first `inside` post-ops, and passes for the others. Only if
-/// Convolution::fits.
-template <class Convolution>
-std::unique_ptr<Operation> make_own(const Builder& builder, const ConvolutionSpec& spec, int inside) {
+/// A `Convolution` of our own, or a transposed one, that applies the first `inside` post-ops, and passes for the
+/// others. Only if Convolution::fits.
+template <class Convolution, class Spec>
+std::unique_ptr<Operation> make_own(const Builder& builder, const Spec& spec, int inside) {
     const bool elsewhere = EpiloguePass::reads_dst(spec.epilogue, inside);
     const MemorySpec result = elsewhere ? packed_like(spec.dst) : spec.dst;
     auto operation = std::make_unique<Convolution>(builder, spec, result, inside);
@@ -67,8 +67,8 @@ std::unique_ptr<Operation> make_own(const Builder& builder, const ConvolutionSpe
                                           elsewhere ? packed_bytes(result) : 0);
 }
 
-template <class Convolution>
-std::unique_ptr<Operation> make_tiled(const Builder& builder, const ConvolutionSpec& spec) {
+template <class Convolution, class Spec>
+std::unique_ptr<Operation> make_tiled(const Builder& builder, const Spec& spec) {
     return make_own<Convolution>(builder, spec, TileEpilogue::takes(spec.epilogue));
 }
 
