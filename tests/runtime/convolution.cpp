@@ -2,6 +2,7 @@
 
 #include <sstream>
 
+#include "runtime/convolution.hpp"
 #include "tests/runtime/single_step.hpp"
 
 namespace igata::runtime::test {

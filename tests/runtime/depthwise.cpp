@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "runtime/depthwise.hpp"
 #include "tests/runtime/single_step.hpp"
 
 namespace igata::runtime::test {

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "runtime/softmax.hpp"
 #include "tests/runtime/single_step.hpp"
 
 namespace igata::runtime::test {

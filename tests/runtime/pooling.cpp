@@ -3,6 +3,7 @@
 #include <functional>
 #include <limits>
 
+#include "runtime/image_pooling.hpp"
 #include "runtime/kernels/pool.hpp"
 #include "tests/runtime/single_step.hpp"
 

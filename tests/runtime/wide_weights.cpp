@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "runtime/loop_arithmetic.hpp"
+#include "runtime/matmul.hpp"
 #include "tests/runtime/single_step.hpp"
 
 namespace igata::runtime::test {
@@ -29,7 +30,7 @@ std::vector<std::byte> run(StepKind kind, const Spec& spec, Operand& src, Operan
     dst.written = true;
     SingleStep step(kind, &spec, {&src, &weights, nullptr, &dst});
     step.run();
-    implementation = step.program().implementation(0);
+    implementation = step.implementation();
     return dst.bytes;
 }
 
