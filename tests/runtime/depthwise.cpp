@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "runtime/depthwise.hpp"
-#include "tests/runtime/single_step.hpp"
+#include "tests/runtime/tiled_kernel.hpp"
 
 namespace igata::runtime::test {
 namespace {
@@ -46,18 +46,7 @@ struct Case {
     }
 
     void run(Isa isa, int threads) {
-        std::byte* operands[max_operands] = {src.bytes.data(), nullptr, nullptr, dst.bytes.data(), mean.bytes.data()};
-        std::vector<std::byte> pool(weights.bytes);
-        pool.insert(pool.end(), bias.bytes.begin(), bias.bytes.end());
-        StepSpec row;
-        row.operands[1] = {Space::weights, 0, 0};
-        row.operands[2] = {Space::weights, 0, static_cast<std::int64_t>(weights.bytes.size())};
-        const Builder builder{dnnl::engine(dnnl::engine::kind::cpu, 0), &row, pool.data()};
-        REQUIRE(DepthwiseConvolution::fits(builder, spec));
-        const DepthwiseConvolution operation(builder, spec, spec.dst, spec.epilogue.count, isa);
-        const AlignedMemory scratch(operation.scratch_bytes());
-        const ThreadScope scope(threads);
-        operation.run({operands, scratch.get(), nullptr, nullptr});
+        dst.bytes = run_kernel<DepthwiseConvolution>(spec, {&src, &weights, &bias, &dst, &mean}, isa, threads);
     }
 };
 
@@ -69,13 +58,6 @@ double largest_difference(Operand& a, Operand& b) {
         largest = std::isnan(error) ? INFINITY : std::max(largest, error);
     });
     return largest;
-}
-
-std::vector<Isa> instruction_sets() {
-    std::vector<Isa> all;
-    for (const Isa isa : {Isa::baseline, Isa::v3, Isa::v4})
-        if (isa <= detect_isa()) all.push_back(isa);
-    return all;
 }
 
 }  // namespace

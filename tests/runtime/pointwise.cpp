@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "runtime/pointwise.hpp"
-#include "tests/runtime/single_step.hpp"
+#include "tests/runtime/tiled_kernel.hpp"
 
 namespace igata::runtime::test {
 namespace {
@@ -27,24 +27,7 @@ Case random_case(Random& random) {
     if (pick(random, 0, 2) > 0) s.bias = layout(DataType::f32, {oc});
     s.dst = layout(DataType::f32, {n, oc, oh, ow}, channels_last(4), gap());
     s.strides[0] = s.strides[1] = stride;
-    const auto post_op = [&](PostOp::Kind kind, Eltwise eltwise, float alpha, float beta) {
-        PostOp& op = s.epilogue.ops[s.epilogue.count++];
-        op.kind = kind;
-        op.eltwise = eltwise;
-        op.alpha = alpha;
-        op.beta = beta;
-    };
-    if (pick(random, 0, 1) == 0) post_op(PostOp::Kind::sum, Eltwise::relu, 0, 0);
-    switch (pick(random, 0, 4)) {
-        case 0: post_op(PostOp::Kind::eltwise, Eltwise::relu, 0, 0); break;
-        case 1: post_op(PostOp::Kind::eltwise, Eltwise::clip, -0.5F, 0.25F); break;
-        case 2: post_op(PostOp::Kind::eltwise, Eltwise::swish, 1, 0); break;
-        case 3:
-            post_op(PostOp::Kind::eltwise, Eltwise::relu, 0.125F, 0);
-            post_op(PostOp::Kind::eltwise, Eltwise::clip, -1, 1);
-            break;
-        default: break;
-    }
+    s.epilogue = random_tile_epilogue(random);
     if (pick(random, 0, 1) == 0) {
         s.scale.memory = layout(DataType::f32, {pick(random, 0, 1) == 0 ? 1 : n, ic, 1, 1}, channels_last(4));
         s.scale.operand_index = 4;
@@ -76,32 +59,16 @@ double expected(Case& c, const std::int64_t* at) {
     return reference_epilogue(s.epilogue, none, at, 4, sum, static_cast<double>(c.dst.at(at)));
 }
 
-/// The result of one level of instructions on `threads` threads.
 std::vector<std::byte> run(Case& c, Isa isa, int threads) {
-    const ThreadScope scope(threads);
-    StepSpec step;
-    AlignedMemory pool(c.weights.bytes.size() + c.bias.bytes.size());
-    std::memcpy(pool.get(), c.weights.bytes.data(), c.weights.bytes.size());
-    std::copy(c.bias.bytes.begin(), c.bias.bytes.end(), pool.get() + c.weights.bytes.size());
-    step.operands[1] = {Space::weights, 0, 0};
-    if (c.spec.bias.rank > 0) step.operands[2] = {Space::weights, 0, static_cast<std::int64_t>(c.weights.bytes.size())};
-    const Builder builder{{}, &step, pool.get()};
-    REQUIRE(PointwiseConvolution::fits(builder, c.spec));
-    REQUIRE(TileEpilogue::takes(c.spec.epilogue) == c.spec.epilogue.count);
-    const PointwiseConvolution operation(builder, c.spec, c.spec.dst, c.spec.epilogue.count, isa);
-    const AlignedMemory scratch(operation.scratch_bytes());
-    std::vector<std::byte> dst = c.dst.bytes;
-    std::byte* operands[max_operands] = {c.src.bytes.data(), nullptr, nullptr, dst.data(), c.scale.bytes.data()};
-    operation.run({operands, scratch.get(), nullptr, nullptr});
-    return dst;
+    Operand* const bias = c.spec.bias.rank > 0 ? &c.bias : nullptr;
+    return run_kernel<PointwiseConvolution>(c.spec, {&c.src, &c.weights, bias, &c.dst, &c.scale}, isa, threads);
 }
 
 TEST_CASE("a 1x1 convolution of our own equals its definition at every level of instructions, with any threads") {
     for (unsigned seed = 0; seed < 150; ++seed) {
         Random random(seed);
         Case c = random_case(random);
-        for (const Isa isa : {Isa::baseline, Isa::v3, Isa::v4}) {
-            if (isa > detect_isa()) continue;
+        for (const Isa isa : instruction_sets()) {
             Operand result = c.dst;
             result.bytes = run(c, isa, 1);
             int wrong = 0;
