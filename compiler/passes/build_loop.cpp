@@ -82,6 +82,23 @@ Loop build_map(const ExprPtr& body, const std::vector<View>& inputs, const View&
     return make_loop(body, inputs, out, dims);
 }
 
+std::optional<TransposedDims> transposed_dims(const Loop& loop) {
+    constexpr std::int64_t worthwhile = 8;
+    if (loop.reduce || loop.inputs.size() != 1 || loop.inputs[0].dtype != loop.output.dtype ||
+        !expr::equal(loop.body, expr::operand(0)))
+        return std::nullopt;
+    const auto dense = [&](const Dims& strides) {
+        return std::find(strides.begin(), strides.end(), 1) - strides.begin();
+    };
+    const TransposedDims dims{dense(loop.inputs[0].strides), dense(loop.output.strides)};
+    const auto fits = [&](std::int64_t dim) {
+        return dim < static_cast<std::int64_t>(loop.extents.size()) &&
+               loop.extents[static_cast<std::size_t>(dim)] >= worthwhile;
+    };
+    if (dims.input == dims.output || !fits(dims.input) || !fits(dims.output)) return std::nullopt;
+    return dims;
+}
+
 Loop build_reduction(const ExprPtr& body, const std::vector<View>& inputs, const Dims& box, const Reduction& reduction,
                      const View& out) {
     std::vector<bool> reduced(box.size(), false);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "compiler/ir/plan.hpp"
@@ -12,6 +13,13 @@ namespace igata {
 /// The loop `out = body(inputs)`, inputs broadcast to out.dims; dims lie in the order of out's memory. Throws
 /// std::invalid_argument if more than runtime::max_rank dims remain.
 Loop build_map(const ExprPtr& body, const std::vector<View>& inputs, const View& out);
+
+/// The dims along which a loop's input and its output are dense, if all that it does is to copy from one to the other
+/// across them, and they are long enough for the kernel `transpose`.
+struct TransposedDims {
+    std::int64_t input, output;
+};
+std::optional<TransposedDims> transposed_dims(const Loop& loop);
 
 /// What a reduction is, beside its operands.
 struct Reduction {

@@ -9,6 +9,7 @@
 
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/known_value.hpp"
+#include "compiler/ops/lowering.hpp"
 #include "compiler/passes/build_loop.hpp"
 
 namespace igata {
@@ -257,7 +258,12 @@ void GraphLowering::add_map(const ExprPtr& body, const std::vector<View>& inputs
     }
     Loop loop = build_map(expr::replace_operands(body, renumbered), used, out);
     used.push_back(out);
-    add(std::move(loop), used);
+    const auto transposed = transposed_dims(loop);
+    if (!transposed) return add(std::move(loop), used);
+    for (View& view : used) view.dims = loop.extents;
+    used[0].strides = loop.inputs[0].strides;
+    used[1].strides = loop.output.strides;
+    add_kernel(*this, "transpose", {transposed->input, transposed->output}, used);
 }
 
 void GraphLowering::add_reduce(Reduce kind, const ExprPtr& body, const std::vector<View>& inputs, const Dims& box,

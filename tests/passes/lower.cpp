@@ -111,6 +111,23 @@ TEST_CASE("lower: a constant added first is the bias") {
          "epilogue=[relu]\n");
 }
 
+TEST_CASE("lower: a copy from one dense axis to another is a transposition, if both are long enough") {
+    const auto is_transposition = [](const std::string& text) {
+        const Plan plan = lowered(text);
+        const auto* kernel = std::get_if<runtime::KernelSpec>(&plan.steps.at(0).spec);
+        return kernel != nullptr && std::string(kernel->name) == "transpose";
+    };
+    const auto transposed = [](const std::string& type, const std::string& perm, const std::string& more = "") {
+        return "graph g (x: " + type + ") -> (y) {\n  t = Transpose(x) {perm=" + perm +
+               "}\n  y = " + (more.empty() ? "Identity" : more) + "(t)\n}";
+    };
+    CHECK(is_transposition(transposed("f32[2,16,5,10]", "[0,2,3,1]")));
+    CHECK(is_transposition(transposed("u8[2,16,5,10]", "[0,2,3,1]")));
+    CHECK_FALSE(is_transposition(transposed("f32[1,3,8,8]", "[0,2,3,1]")));
+    CHECK_FALSE(is_transposition(transposed("f32[8,9,16]", "[1,0,2]")));
+    CHECK_FALSE(is_transposition(transposed("f32[16,32]", "[1,0]", "Sqrt")));
+}
+
 TEST_CASE("lower: a residual is overwritten only where it dies") {
     const auto steps = [](const std::string& more, const std::string& outputs) {
         return steps_of(lowered("graph g (x: f32[1,4,4,2]) -> (" + outputs + R"() {

@@ -25,7 +25,8 @@ Plan plan_of(double unit, const std::string& nodes = "y = MatMul(x, w)", int row
 /// As the product or convolution describes them.
 DataType type_of_weights(const Plan& plan) {
     for (const Step& step : plan.steps)
-        if (!std::holds_alternative<Loop>(step.spec)) return operand_spec(step, 1).dtype;
+        if (!std::holds_alternative<Loop>(step.spec) && !std::holds_alternative<runtime::KernelSpec>(step.spec))
+            return operand_spec(step, 1).dtype;
     return DataType::undefined;
 }
 
