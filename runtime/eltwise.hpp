@@ -57,6 +57,12 @@ struct Exponent {
     return {from_bits((to_bits(shifted) << 23) + 0x3f800000), p};
 }
 
+/// `condition ? a : b` without a branch: GCC moves what only one of the two needs into one, and then cannot vectorise.
+[[gnu::always_inline]] inline float choose(bool condition, float a, float b) {
+    const std::int32_t mask = -static_cast<std::int32_t>(condition);
+    return from_bits((to_bits(a) & mask) | (to_bits(b) & ~mask));
+}
+
 /// Saturates at exp(-87) and exp(87), so that neither it nor its reciprocal is subnormal, which would be slow.
 [[gnu::always_inline]] inline float bounded_exp(float x) {
     x = clamp(x, -87.0F, 87.0F);
@@ -123,11 +129,10 @@ struct Exponent {
 [[gnu::always_inline]] inline float log(float x) {
     constexpr float infinity = __builtin_inff();
     const bool tiny = x < 1.17549435e-38F;
-    const float scaled = tiny ? x * 8388608.0F : x;
-    float y = log_positive(scaled) - (tiny ? 15.9423851528F : 0.0F);  // 23 ln2
-    y = x == infinity ? x : y;
-    y = x == 0.0F ? -infinity : y;
-    return (x >= 0.0F) ? y : __builtin_nanf("");
+    float y = log_positive(choose(tiny, x * 8388608.0F, x)) - choose(tiny, 15.9423851528F, 0.0F);  // 23 ln2
+    y = choose(x == infinity, x, y);
+    y = choose(x == 0.0F, -infinity, y);
+    return choose(x >= 0.0F, y, __builtin_nanf(""));
 }
 
 [[gnu::always_inline]] inline float softplus(float x) {

@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "runtime/kernels/arg_extremum.hpp"
 #include "runtime/kernels/cumulative.hpp"
 #include "runtime/kernels/gather.hpp"
@@ -91,6 +94,39 @@ TEST_CASE("arg_extremum finds the first or the last of equals") {
     Operand columns = make_operand(layout(DataType::i64, {1, 4}));
     CHECK(run_kernel<std::int64_t>(make_arg_extremum, {&src, &columns}, {0, 0, 1}) ==
           std::vector<std::int64_t>{1, 1, 1, 1});
+}
+
+TEST_CASE("arg_extremum goes through lines side by side as through each alone, NaN included") {
+    Random random(5);
+    Operand src = make_operand(layout(DataType::f32, {2, 7, 300}, {}, 3));
+    for_each_index(src.spec, [&](const std::int64_t* i) {
+        const std::int64_t value = pick(random, -4, 4);
+        src.at(i) = value == 4 ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(value);
+    });
+    Operand across = make_operand(layout(DataType::f32, {2, 7, 300}, {0, 2, 1}));
+    for_each_index(src.spec, [&](const std::int64_t* i) { across.at(i) = src.at(i); });
+    for (const std::int64_t maximum : {0, 1}) {
+        for (const std::int64_t last : {0, 1}) {
+            Operand side_by_side = make_operand(layout(DataType::i64, {2, 1, 300}));
+            Operand alone = side_by_side;
+            const std::vector<std::int64_t> ints{1, maximum, last};
+            const auto together = run_kernel<std::int64_t>(make_arg_extremum, {&src, &side_by_side}, ints);
+            CHECK(together == run_kernel<std::int64_t>(make_arg_extremum, {&across, &alone}, ints));
+            CHECK(*std::max_element(together.begin(), together.end()) == 6);
+        }
+    }
+}
+
+TEST_CASE("gather_elements along any axis, with strides and indices of both types") {
+    Operand data = make_operand(layout(DataType::f32, {3, 4}, {1, 0}, 1));
+    for_each_index(data.spec, [&](const std::int64_t* i) { data.at(i) = static_cast<float>(10 * i[0] + i[1]); });
+    Operand rows = operand_of<std::int32_t>(DataType::i32, {2, 3}, {2, 0, -1, 1, 1, -3});
+    Operand dst = make_operand(layout(DataType::f32, {2, 3}));
+    CHECK(run_kernel<float>(make_gather_elements, {&data, &rows, &dst}, {0}) ==
+          std::vector<float>{20, 1, 22, 10, 11, 2});
+    Operand columns = operand_of<std::int64_t>(DataType::i64, {2, 3}, {3, 0, -1, 1, 1, -4});
+    CHECK(run_kernel<float>(make_gather_elements, {&data, &columns, &dst}, {1}) ==
+          std::vector<float>{3, 0, 3, 11, 11, 10});
 }
 
 TEST_CASE("cumulative_sum in every mode") {
