@@ -11,6 +11,7 @@
 #include "runtime/eltwise.hpp"
 #include "runtime/isa.hpp"
 #include "runtime/small_types.hpp"
+#include "runtime/trigonometry.hpp"
 
 namespace igata::runtime {
 
@@ -271,7 +272,7 @@ template <class T>
            (x == std::numeric_limits<T>::infinity() || x == -std::numeric_limits<T>::infinity());
 }
 
-// Of integers by way of double. For f32, eltwise.hpp has exp, log, tanh, erf and sigmoid that vectorise, and are
+// Of integers by way of double. For f32, eltwise.hpp and trigonometry.hpp have functions that vectorise, and are
 // preferred to these templates: `is_elsewhere` makes sure that they are there.
 #define IGATA_FUNCTION(name, call, is_elsewhere)                                                           \
     template <class T>                                                                                     \
@@ -284,13 +285,13 @@ template <class T>
 IGATA_FUNCTION(sqrt, std::sqrt(x), false)
 IGATA_FUNCTION(exp, std::exp(x), true)
 IGATA_FUNCTION(log, std::log(x), true)
-IGATA_FUNCTION(log1p, std::log1p(x), false)
-IGATA_FUNCTION(sin, std::sin(x), false)
-IGATA_FUNCTION(cos, std::cos(x), false)
-IGATA_FUNCTION(tan, std::tan(x), false)
-IGATA_FUNCTION(asin, std::asin(x), false)
-IGATA_FUNCTION(acos, std::acos(x), false)
-IGATA_FUNCTION(atan, std::atan(x), false)
+IGATA_FUNCTION(log1p, std::log1p(x), true)
+IGATA_FUNCTION(sin, std::sin(x), true)
+IGATA_FUNCTION(cos, std::cos(x), true)
+IGATA_FUNCTION(tan, std::tan(x), true)
+IGATA_FUNCTION(asin, std::asin(x), true)
+IGATA_FUNCTION(acos, std::acos(x), true)
+IGATA_FUNCTION(atan, std::atan(x), true)
 IGATA_FUNCTION(sinh, std::sinh(x), false)
 IGATA_FUNCTION(cosh, std::cosh(x), false)
 IGATA_FUNCTION(tanh, std::tanh(x), true)
