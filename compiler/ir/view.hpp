@@ -36,7 +36,11 @@ bool is_same_memory(const View& a, const View& b);
 template <class F>
 void for_each_element(const View& a, const View& b, const F& f, std::size_t axis = 0, std::int64_t in_a = 0,
                       std::int64_t in_b = 0) {
-    if (axis == 0) in_a = a.offset, in_b = b.offset;
+    if (axis == 0) {
+        if (element_count(a.dims) == 0) return;  // at once, however long the other axes are
+        in_a = a.offset;
+        in_b = b.offset;
+    }
     if (axis == a.dims.size()) return f(static_cast<std::size_t>(in_a), static_cast<std::size_t>(in_b));
     for (std::int64_t i = 0; i < a.dims[axis]; ++i)
         for_each_element(a, b, f, axis + 1, in_a + i * a.strides[axis], in_b + i * b.strides[axis]);

@@ -144,12 +144,21 @@ Tensor reduce_exactly(const Row& row, const Tensor& source, const Dims& axes) {
     return eval_map(formula.finish, {&reduced}, reduced.type()).cast(source.dtype());
 }
 
+/// Of no elements at all: the same for each place of the result, of which there may be many.
+template <class ReduceTensor>
+void lower_empty(LowerContext& c, const Dims& axes, const ReduceTensor& reduce) {
+    const View out = output_with_axes(c, axes);
+    if (element_count(out.dims) == 0) return;
+    Dims line(out.dims.size(), 1);
+    for (const std::int64_t axis : axes) line[as_index(axis)] = c.input(0).dims[as_index(axis)];
+    c.add_map(expr::operand(0), {c.constant(reduce(Tensor(out.dtype, line)))}, out);
+}
+
 void lower_reduce(LowerContext& c, const Row& row) {
     const View source = c.input(0);
     const Dims axes = reduced_axes(c);
-    if (element_count(source.dims) == 0) {
-        return set_constant_output(c, reduce_exactly(row, Tensor(source.dtype, source.dims), axes));
-    }
+    if (element_count(source.dims) == 0)
+        return lower_empty(c, axes, [&](const Tensor& x) { return reduce_exactly(row, x, axes); });
     const DataType accumulator = accumulator_of(row, source.dtype, false);
     const Formula formula = formula_of(row, source.dtype, accumulator, source.dims, axes);
     c.add_reduce(row.kind, formula.body, {source}, source.dims, axes, output_with_axes(c, axes), accumulator,
@@ -173,9 +182,8 @@ Tensor log_sum_exp(const Tensor& source, const Dims& axes) {
 void lower_log_sum_exp(LowerContext& c) {
     const View source = c.input(0);
     const Dims axes = reduced_axes(c);
-    if (element_count(source.dims) == 0) {
-        return set_constant_output(c, log_sum_exp(Tensor(source.dtype, source.dims), axes));
-    }
+    if (element_count(source.dims) == 0)
+        return lower_empty(c, axes, [&](const Tensor& x) { return log_sum_exp(x, axes); });
     const DataType wide = is_floating(source.dtype) ? widened(source.dtype) : DataType::f64;
     const auto of_wide = [&](const char* text) {
         return expr::replace_operands(expr::parse(text), std::vector<ExprPtr>{expr::cast(wide, expr::operand(0))});

@@ -128,6 +128,19 @@ TEST_CASE("lower: a copy from one dense axis to another is a transposition, if b
     CHECK_FALSE(is_transposition(transposed("f32[16,32]", "[1,0]", "Sqrt")));
 }
 
+TEST_CASE("lower: a reduction of nothing is one constant, however large its result or its other axes are") {
+    const auto constant_bytes = [](const std::string& type, const std::string& axes) {
+        std::int64_t bytes = 0;
+        for (const Buffer& buffer :
+             lowered("graph g (x: " + type + ") -> (y) {\n  a = constant i64" + axes + "\n  y = ReduceProd(x, a)\n}")
+                 .buffers)
+            if (buffer.constant) bytes += buffer.bytes;
+        return bytes;
+    };
+    CHECK(constant_bytes("f32[0,500000000]", "[1] {0}") == 4);
+    CHECK(constant_bytes("f32[8000000000,0]", "[2] {0,1}") == 4);
+}
+
 TEST_CASE("lower: a residual is overwritten only where it dies") {
     const auto steps = [](const std::string& more, const std::string& outputs) {
         return steps_of(lowered("graph g (x: f32[1,4,4,2]) -> (" + outputs + R"() {
