@@ -34,11 +34,10 @@ inline bool has_vnni(Isa isa) {
 
 inline const char* name_of(Isa isa) { return isa == Isa::v4 ? "v4" : isa == Isa::v3 ? "v3" : "baseline"; }
 
-/// `lanes` floats that the processor handles at once, and as many integers.
+/// `lanes` floats that the processor handles at once.
 template <int lanes>
 struct VectorOf {
     using Register [[gnu::vector_size(lanes * sizeof(float))]] = float;
-    using Integers [[gnu::vector_size(lanes * sizeof(float))]] = std::int32_t;
     using Unaligned [[gnu::vector_size(lanes * sizeof(float)), gnu::aligned(alignof(float)), gnu::may_alias]] = float;
 };
 

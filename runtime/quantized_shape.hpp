@@ -1,15 +1,17 @@
 // The geometry of quantized convolutions: where each tap of each pixel reads.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #include "runtime/byte_table.hpp"
 #include "runtime/kernel.hpp"
+#include "runtime/parallel.hpp"
 
 namespace igata::runtime {
 
-/// Geometry with three spatial axes, the first of one element where there are fewer.
+/// Geometry with three spatial axes. Where there are fewer, the images are the first one, of one tap.
 struct QuantizedShape {
     std::int64_t images, groups, src_channels, channels;  ///< channels: per group, as src_channels
     std::int64_t src[3], kernel[3], dst[3];
@@ -42,6 +44,7 @@ struct QuantizedShape {
             dilations[i] = there ? spec.ints[4 + axis] : 1;
             pads[i] = there ? spec.ints[7 + axis] : 0;
         }
+        if (missing > 0) images_to_axis();
     }
 
     std::int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
@@ -104,6 +107,12 @@ struct QuantizedShape {
     }
 
 private:
+    void images_to_axis() {
+        src[0] = dst[0] = images;
+        src_step[0] = src_image;
+        dst_step[0] = dst_image;
+        images = 1;
+    }
     /// A line's taps read elements without gaps between, an even number each.
     bool dense() const {
         return dilations[2] == 1 && src_channel == 1 && src_step[2] == src_channels && src_channels % 2 == 0;
@@ -115,6 +124,18 @@ inline std::int32_t small_integer(const std::byte* data, DataType dtype, std::in
     if (data == nullptr) return 0;
     return dtype == DataType::i8 ? reinterpret_cast<const std::int8_t*>(data)[i]
                                  : reinterpret_cast<const std::uint8_t*>(data)[i];
+}
+
+/// Calls run(part, image, begin, end) on all threads for blocks of at most `rows` pixels, which cover all images.
+template <class Run>
+void for_each_block(const QuantizedShape& shape, std::int64_t rows, std::int64_t grain, const Run& run) {
+    const std::int64_t blocks = (shape.pixels() + rows - 1) / rows;
+    parallel_parts(shape.images * blocks, grain, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+            const std::int64_t first = i % blocks * rows;
+            run(part, i / blocks, first, std::min(first + rows, shape.pixels()));
+        }
+    });
 }
 
 /// What stands in pixels [begin, end) of a result of bytes, by a table; pixels that lie together at once.

@@ -104,7 +104,7 @@ private:
     struct Row {
         using V = typename VectorOf<lanes>::Register;
         using Unaligned = typename VectorOf<lanes>::Unaligned;
-        using Lanes = typename VectorOf<lanes>::Integers;
+        using Lanes = typename IntegersOf<lanes>::Register;
         static constexpr int wide = 4;
 
         const float* src;

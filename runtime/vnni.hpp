@@ -19,15 +19,17 @@ struct Vnni {
         else asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums) : "x"(bytes), "xm"(weights));
     }
 
-    /// From four vectors of bytes the bytes of each place together, four times a quarter of the places: in each 128
-    /// bits, result q has places 4q to 4q + 3.
+    /// From four vectors of bytes the bytes of each place together: result q has a quarter of the places, in order.
+    /// `quarters`: what `quarters_of` gives.
     template <class Register>
-    [[gnu::always_inline]] static void interleave(const Register (&x)[4], Register (&y)[4]) {
+    [[gnu::always_inline]] static void interleave(const Register (&x)[4], const Register& quarters, Register (&y)[4]) {
+        Register sorted[4];
+        for (int i = 0; i < 4; ++i) asm("vpermd %2, %1, %0" : "=v"(sorted[i]) : "v"(quarters), "v"(x[i]));
         Register low[2];
         Register high[2];
         for (int i = 0; i < 2; ++i) {
-            asm("vpunpcklbw %2, %1, %0" : "=v"(low[i]) : "v"(x[2 * i]), "v"(x[2 * i + 1]));
-            asm("vpunpckhbw %2, %1, %0" : "=v"(high[i]) : "v"(x[2 * i]), "v"(x[2 * i + 1]));
+            asm("vpunpcklbw %2, %1, %0" : "=v"(low[i]) : "v"(sorted[2 * i]), "v"(sorted[2 * i + 1]));
+            asm("vpunpckhbw %2, %1, %0" : "=v"(high[i]) : "v"(sorted[2 * i]), "v"(sorted[2 * i + 1]));
         }
         asm("vpunpcklwd %2, %1, %0" : "=v"(y[0]) : "v"(low[0]), "v"(low[1]));
         asm("vpunpckhwd %2, %1, %0" : "=v"(y[1]) : "v"(low[0]), "v"(low[1]));
@@ -35,20 +37,14 @@ struct Vnni {
         asm("vpunpckhwd %2, %1, %0" : "=v"(y[3]) : "v"(high[0]), "v"(high[1]));
     }
 
-    /// Numbers of 0 to 255, in the places that `interleave` gave them, as bytes in order.
+    /// The order of groups of four bytes from which unpacking, which stays within 128 bits, makes quarters in order.
     template <class Register>
-    [[gnu::always_inline]] static void pack(const Register (&x)[4], Register& bytes) {
-        Register low;
-        Register high;
-        asm("vpackusdw %2, %1, %0" : "=v"(low) : "v"(x[0]), "v"(x[1]));
-        asm("vpackusdw %2, %1, %0" : "=v"(high) : "v"(x[2]), "v"(x[3]));
-        asm("vpackuswb %2, %1, %0" : "=v"(bytes) : "v"(low), "v"(high));
+    [[gnu::always_inline]] static void quarters_of(Register& order) {
+        constexpr int parts = wide ? 4 : 2;
+        for (int i = 0; i < 4 * parts; ++i) order[i] = i % 4 * parts + i / 4;
     }
 };
 
 #endif
-
-/// The channel at lane `lane` of vector `q`, of 4 * lanes, as `interleave` orders them.
-constexpr int interleaved_place(int q, int lane) { return lane / 4 * 16 + 4 * q + lane % 4; }
 
 }  // namespace igata::runtime

@@ -1,19 +1,16 @@
-// Quantized convolutions with VPDPBUSD, where all but the source is constant and the weights' zero points are 0 (or
-// 128, of u8): operands and ints are those of runtime/kernels/quantized_convolution.hpp.
+// Quantized convolutions with VPDPBUSD, depthwise ones excepted: operands and ints are those of
+// runtime/kernels/quantized_convolution.hpp.
 //
-// Products are of the source as it is, its zero point included. What that adds, zero * sum(weights), is in the sums
-// from the start, and padding reads pixels of zero points: (x - z) * w, summed over all taps, is x * w less z * w.
-// Signed sources and unsigned weights are moved by 128 with their zero points.
-//
-// Taps read the source in place, through a table of pointers; where its channels are not a multiple of four or not next
-// to each other, pixels are gathered first, as rows of one tap.
+// Taps read the source through a table of pointers: in place, where its channels are a multiple of four and next to
+// each other. Where they are no multiple of four, but pixels lie together (images of three channels, for one), a line
+// of taps is taken for one tap of more channels, in copies of the lines that have their padding around them. Else each
+// pixel's factors are gathered, as those of a single tap.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,27 +18,33 @@
 #include "runtime/kernel.hpp"
 #include "runtime/quantized_shape.hpp"
 #include "runtime/quantized_tile.hpp"
+#include "runtime/vnni_constants.hpp"
 #include "runtime/vnni_tile.hpp"
 
 namespace igata::runtime {
 
 #if defined(__x86_64__)
 
-/// Channels whose weights lie together, of a group; of depthwise convolutions, of all.
+/// Vectors of channels of a group, whose weights lie together. The last one has channels of the one before, rather than
+/// fewer, if the group has enough for a vector.
 struct VnniChannels {
-    std::int64_t first, count;  ///< of those of the result
+    std::int64_t first, last;  ///< channels that the first and the last vector start with
+    std::int64_t count;        ///< of a vector
     std::int64_t group;
-    int vectors;  ///< depthwise: 4, of fewer lanes where fewer channels are left
-    int lanes;
+    int vectors;
     std::int64_t weights, parameters;  ///< offsets
 };
+
+/// How the source is read.
+enum class VnniSource : std::uint8_t { in_place, lines, gathered };
 
 /// A part of the work: pixels [begin, end) of one image.
 struct VnniWork {
     const QuantizedShape* shape;
     const std::vector<VnniChannels>* panels;
+    VnniSource source;
     const std::uint8_t* src;
-    const std::uint8_t* padding;
+    const std::uint8_t* padding;  ///< a pixel's
     const std::int8_t* weights;
     const std::int32_t* start;
     const float* multiplier;
@@ -51,11 +54,9 @@ struct VnniWork {
     std::byte* dst;
     std::int64_t begin, end;
     std::int64_t taps, quads;  ///< as the tiles see them
-    bool gathers;
-    std::uint8_t flip;  ///< of gathered bytes
     std::int64_t* places;
-    const std::uint8_t** sources;
-    std::uint8_t* rows;
+    const std::uint8_t** sources;  ///< [tap][pixel]
+    std::uint8_t* copies;
 };
 
 template <bool flip>
@@ -63,20 +64,11 @@ struct VnniBody {
     template <int lanes>
     [[gnu::always_inline]] static void run(const VnniWork& work) {
         if constexpr (lanes >= 8) {
-            const QuantizedShape& s = *work.shape;
             locate(work);
-            if (s.depthwise()) {
-                depthwise<lanes>(work);
-            } else {
-                std::int64_t group = -1;
-                for (const VnniChannels& panel : *work.panels) {
-                    if (panel.group != group) {
-                        group = panel.group;
-                        if (work.gathers) gather(work, group);
-                        else point(work, group);
-                    }
-                    multiply<lanes>(work, panel);
-                }
+            std::int64_t group = -1;
+            for (const VnniChannels& panel : *work.panels) {
+                if (panel.group != group) find_sources(work, group = panel.group);
+                multiply<lanes>(work, panel);
             }
         }
     }
@@ -89,27 +81,42 @@ private:
             work.places[pixel - work.begin] = work.shape->place(index);
     }
 
-    /// Where each tap of each pixel reads: sources[tap][pixel], a line of pixels at a time.
-    static void point(const VnniWork& work, std::int64_t group) {
+    static void find_sources(const VnniWork& work, std::int64_t group) {
         const QuantizedShape& s = *work.shape;
-        const std::uint8_t* src = work.src + group * s.src_channels * (s.depthwise() ? 0 : 1);
+        const std::uint8_t* src = work.src + group * s.src_channels * s.src_channel;
+        if (work.source == VnniSource::gathered) gather(work, src);
+        else if (work.source == VnniSource::lines) copy_lines(work, src);
+        else point(work, src);
+    }
+
+    /// Calls visit(from, first, tap, done, pixels) for the pixels of each line of results, which are `done` and those
+    /// after it, and each line of taps: the line of the source that they read, or null in the padding, and the column
+    /// that the first pixel starts with.
+    template <class Visit>
+    static void for_each_line(const VnniWork& work, const std::uint8_t* src, const Visit& visit) {
+        const QuantizedShape& s = *work.shape;
         const std::int64_t count = work.end - work.begin;
-        for (std::int64_t done = 0; done < count;) {
+        for (std::int64_t done = 0, pixels = 0; done < count; done += pixels) {
             std::int64_t index[3];
             s.locate(work.begin + done, index);
-            const std::int64_t line = std::min(count - done, s.dst[2] - index[2]);
-            const std::uint8_t** to = work.sources + done;
-            for (std::int64_t z = 0; z < s.kernel[0]; ++z)
-                for (std::int64_t y = 0; y < s.kernel[1]; ++y) {
-                    const std::int64_t src_z = index[0] * s.strides[0] - s.pads[0] + z * s.dilations[0];
-                    const std::int64_t src_y = index[1] * s.strides[1] - s.pads[1] + y * s.dilations[1];
-                    const bool inside = src_z >= 0 && src_z < s.src[0] && src_y >= 0 && src_y < s.src[1];
-                    const std::uint8_t* from = inside ? src + src_z * s.src_step[0] + src_y * s.src_step[1] : nullptr;
-                    for (std::int64_t x = 0; x < s.kernel[2]; ++x, to += count)
-                        point_line(work, from, index[2] * s.strides[2] - s.pads[2] + x * s.dilations[2], line, to);
-                }
-            done += line;
+            pixels = std::min(count - done, s.dst[2] - index[2]);
+            const std::int64_t first = index[2] * s.strides[2] - s.pads[2];
+            std::int64_t tap = 0;
+            s.for_each_line(index, [&](std::int64_t line, std::int64_t) {
+                visit(line < 0 ? nullptr : src + line, first, tap++, done, pixels);
+            });
         }
+    }
+
+    static void point(const VnniWork& work, const std::uint8_t* src) {
+        const QuantizedShape& s = *work.shape;
+        for_each_line(work, src,
+                      [&](const std::uint8_t* from, std::int64_t first, std::int64_t tap, std::int64_t done,
+                          std::int64_t pixels) {
+                          const std::uint8_t** to = work.sources + tap * s.kernel[2] * (work.end - work.begin) + done;
+                          for (std::int64_t x = 0; x < s.kernel[2]; ++x, to += work.end - work.begin)
+                              point_line(work, from, first + x * s.dilations[2], pixels, to);
+                      });
     }
 
     static void point_line(const VnniWork& work, const std::uint8_t* from, std::int64_t first, std::int64_t count,
@@ -128,42 +135,42 @@ private:
         for (std::int64_t i = end; i < count; ++i) to[i] = work.padding;
     }
 
-    /// The factors of each pixel as a row of their own. Lines are copied in pieces of 16 bytes, which may go beyond:
-    /// the next line, or weights of zero, make that good.
-    static void gather(const VnniWork& work, std::int64_t group) {
+    static void copy_lines(const VnniWork& work, const std::uint8_t* src) {
         const QuantizedShape& s = *work.shape;
-        const std::int64_t first = group * s.src_channels * s.src_channel;
-        const std::int64_t line = s.kernel[2] * s.src_channels;
-        const bool dense = s.src_channel == 1 && s.dilations[2] == 1 && s.src_step[2] == s.src_channels;
-        const std::int64_t last = s.span() - (line + 15) / 16 * 16;
-        std::int64_t index[3];
-        s.locate(work.begin, index);
-        for (std::int64_t pixel = work.begin; pixel < work.end; ++pixel, s.advance(index)) {
-            std::uint8_t* row = work.rows + (pixel - work.begin) * 4 * work.quads;
-            work.sources[pixel - work.begin] = row;
-            s.for_each_line(index, [&](std::int64_t from, std::int64_t x) {
-                const std::int64_t at = first + from + x * s.src_step[2];
-                if (dense && from >= 0 && x >= 0 && x + s.kernel[2] <= s.src[2] && at <= last) {
-                    copy(work.src + at, line, work.flip, row);
-                    row += line;
-                    return;
-                }
-                s.visit_taps(from, x, [&](std::int64_t tap) {
-                    for (std::int64_t c = 0; c < s.src_channels; ++c)
-                        *row++ = (tap < 0 ? *work.padding : work.src[first + tap + c * s.src_channel]) ^ work.flip;
-                });
-            });
-        }
+        std::uint8_t* copy = work.copies;
+        for_each_line(work, src,
+                      [&](const std::uint8_t* from, std::int64_t first, std::int64_t tap, std::int64_t done,
+                          std::int64_t pixels) {
+                          const std::uint8_t** to = work.sources + tap * (work.end - work.begin) + done;
+                          for (std::int64_t i = 0; i < pixels; ++i) to[i] = copy + i * s.strides[2] * s.src_channels;
+                          copy = copy_line(work, from, first, (pixels - 1) * s.strides[2] + s.kernel[2], copy);
+                      });
     }
 
-    static void copy(const std::uint8_t* from, std::int64_t count, std::uint8_t signs, std::uint8_t* to) {
-        const std::uint64_t all_signs = 0x0101010101010101U * signs;
-        for (std::int64_t i = 0; i < count; i += 16) {
-            std::uint64_t bytes[2];
-            std::memcpy(bytes, from + i, sizeof bytes);
-            bytes[0] ^= all_signs;
-            bytes[1] ^= all_signs;
-            std::memcpy(to + i, bytes, sizeof bytes);
+    /// `count` columns; returns where they end.
+    static std::uint8_t* copy_line(const VnniWork& work, const std::uint8_t* from, std::int64_t first,
+                                   std::int64_t count, std::uint8_t* to) {
+        const QuantizedShape& s = *work.shape;
+        const auto bytes = [&](std::int64_t columns) { return static_cast<std::size_t>(columns * s.src_channels); };
+        const std::int64_t begin = from == nullptr ? count : std::clamp<std::int64_t>(-first, 0, count);
+        const std::int64_t end = from == nullptr ? count : std::clamp(s.src[2] - first, begin, count);
+        std::memset(to, *work.padding, bytes(begin));
+        if (begin < end) std::memcpy(to + bytes(begin), from + (first + begin) * s.src_channels, bytes(end - begin));
+        std::memset(to + bytes(end), *work.padding, bytes(count - end));
+        return to + bytes(count);
+    }
+
+    static void gather(const VnniWork& work, const std::uint8_t* src) {
+        const QuantizedShape& s = *work.shape;
+        std::int64_t index[3];
+        s.locate(work.begin, index);
+        for (std::int64_t pixel = 0; pixel < work.end - work.begin; ++pixel, s.advance(index)) {
+            std::uint8_t* row = work.copies + pixel * 4 * work.quads;
+            work.sources[pixel] = row;
+            s.for_each_source(index, [&](std::int64_t from) {
+                for (std::int64_t c = 0; c < s.src_channels; ++c)
+                    *row++ = from < 0 ? *work.padding : src[from + c * s.src_channel];
+            });
         }
     }
 
@@ -178,7 +185,6 @@ private:
         panel.quads = work.quads;
         panel.weights = work.weights + channels.weights;
         panel.start = work.start + channels.parameters;
-        const float* multiplier = work.multiplier + channels.parameters;
         const std::int64_t rows = Tile::rows_of(channels.vectors);
         const bool single = count < rows;
         for (std::int64_t done = 0; done < count;) {
@@ -187,83 +193,79 @@ private:
             panel.sources = work.sources + first;
             Tile::multiply(panel, channels.vectors, single, sums);
             const std::int64_t made = single ? 1 : rows;
-            for (std::int64_t r = 0; r < made; ++r)
-                store<lanes>(work, channels, sums + r * channels.vectors * lanes, multiplier, work.places[first + r]);
+            for (int v = 0; v < channels.vectors; ++v) {
+                if (work.as_bytes) store_bytes<lanes>(work, channels, v, sums, work.places + first, made);
+                else store_any(work, channels, v, sums, work.places + first, made, lanes);
+            }
             done = first + made;
         }
     }
 
-    template <int lanes>
-    [[gnu::always_inline]] static void store(const VnniWork& work, const VnniChannels& channels,
-                                             const std::int32_t* sums, const float* multiplier, std::int64_t place) {
-        if (work.as_bytes) {
-            std::byte* to = work.dst + place + channels.first;
-#pragma GCC unroll 1
-            for (std::int64_t i = 0; i < channels.count; i += lanes)
-                store_bytes<lanes>(sums + i, multiplier + i, work.scaling, channels.count - i, to + i);
-            return;
-        }
-        const auto size = static_cast<std::int64_t>(size_of(work.result.dtype));
-        for (std::int64_t i = 0; i < channels.count; i += lanes)
-            work.result.store(sums + i, channels.first + i, std::min<std::int64_t>(lanes, channels.count - i),
-                              work.dst + place * size, work.shape->dst_channel);
+    /// The channel that a vector starts with.
+    static std::int64_t first_channel(const VnniChannels& channels, int vector, int lanes) {
+        return vector + 1 < channels.vectors ? channels.first + vector * lanes : channels.last;
     }
 
     template <int lanes>
-    [[gnu::always_inline]] static void depthwise(const VnniWork& work) {
-        point(work, 0);
-        const std::int64_t count = work.end - work.begin;
-        const std::int64_t fours = (work.taps + 3) / 4;
-        const std::uint8_t** taps = work.sources + work.taps * count;
-        for (std::int64_t pixel = 0; pixel < count; ++pixel) {
-            for (std::int64_t tap = 0; tap < 4 * fours; ++tap)
-                taps[tap] = tap < work.taps ? work.sources[tap * count + pixel] : work.padding;
-            std::byte* to = work.dst + work.places[pixel];
-            for (const VnniChannels& c : *work.panels) {
-                const std::int8_t* weights = work.weights + c.weights;
-                const std::int32_t* start = work.start + c.parameters;
-                const float* multiplier = work.multiplier + c.parameters;
-                constexpr bool wide = lanes == 16;
-                if (c.lanes == lanes)
-                    depthwise_pixel<lanes, wide, flip>(taps, c.first, fours, weights, start, multiplier, work.scaling,
-                                                       to);
-                else depthwise_pixel<4, wide, flip>(taps, c.first, fours, weights, start, multiplier, work.scaling, to);
-            }
+    [[gnu::always_inline]] static void store_bytes(const VnniWork& work, const VnniChannels& channels, int vector,
+                                                   const std::int32_t* sums, const std::int64_t* places,
+                                                   std::int64_t rows) {
+        using Register = typename IntegersOf<lanes>::Register;
+        const ByteScaling scaling = work.scaling;
+        const auto multiplier = *reinterpret_cast<const typename VectorOf<lanes>::Unaligned*>(
+            work.multiplier + channels.parameters + vector * lanes);
+        std::byte* dst = work.dst + first_channel(channels, vector, lanes);
+        const std::int64_t step = channels.vectors * lanes;
+        sums += vector * lanes;
+        if (channels.count == lanes) {
+#pragma GCC unroll 2
+            for (std::int64_t r = 0; r < rows; ++r)
+                scaling.store<lanes>(*reinterpret_cast<const Register*>(sums + r * step), multiplier, dst + places[r]);
+            return;
         }
+#pragma GCC unroll 1
+        for (std::int64_t r = 0; r < rows; ++r) {
+            std::byte bytes[lanes];
+            scaling.store<lanes>(*reinterpret_cast<const Register*>(sums + r * step), multiplier, bytes);
+            copy_some(bytes, channels.count, dst + places[r]);
+        }
+    }
+
+    /// Fewer than 16 bytes.
+    static void copy_some(const std::byte* from, std::int64_t count, std::byte* to) {
+        if ((count & 8) != 0) std::memcpy(to, from, 8), from += 8, to += 8;
+        if ((count & 4) != 0) std::memcpy(to, from, 4), from += 4, to += 4;
+        if ((count & 2) != 0) std::memcpy(to, from, 2), from += 2, to += 2;
+        if ((count & 1) != 0) *to = *from;
+    }
+
+    static void store_any(const VnniWork& work, const VnniChannels& channels, int vector, const std::int32_t* sums,
+                          const std::int64_t* places, std::int64_t rows, int lanes) {
+        const auto size = static_cast<std::int64_t>(size_of(work.result.dtype));
+        for (std::int64_t r = 0; r < rows; ++r)
+            work.result.store(sums + (r * channels.vectors + vector) * lanes, first_channel(channels, vector, lanes),
+                              channels.count, work.dst + places[r] * size, work.shape->dst_channel);
     }
 };
 
 class VnniConvolution final : public Operation {
 public:
     static bool fits(const Builder& builder, const KernelSpec& spec, Isa isa) {
-        if (!has_vnni(isa) || builder.constant(2) == nullptr) return false;
-        for (int i = 1; i < 7; ++i)
-            if (spec.operands[i].dtype != DataType::undefined && builder.constant(i) == nullptr) return false;
-        const std::int64_t zeros = spec.operands[3].dtype == DataType::undefined ? 0 : element_count(spec.operands[3]);
-        const std::int32_t middle = spec.operands[2].dtype == DataType::u8 ? 128 : 0;
-        if (zeros == 0 && middle != 0) return false;
-        for (std::int64_t i = 0; i < zeros; ++i)
-            if (small_integer(builder.constant(3), spec.operands[3].dtype, i) != middle) return false;
-        const QuantizedShape shape(spec);
-        return !shape.depthwise() || (shape.groups >= 16 && shape.src_channel == 1 && stores_bytes(spec));
+        return !QuantizedShape(spec).depthwise() && VnniConstants::fit(builder, spec, isa);
     }
 
     VnniConvolution(const Builder& builder, const KernelSpec& spec, Isa isa)
         : spec_(spec),
           shape_(spec),
           isa_(isa),
-          flips_(spec.operands[0].dtype == DataType::i8),
-          gathers_(!shape_.depthwise() && (shape_.src_channels % 4 != 0 || shape_.src_channel != 1)),
-          translate_(translate_bytes(isa)) {
-        const bool flips = flips_ && !gathers_;
-        run_work_ = flips ? Versions<VnniBody<true>, const VnniWork&>::get(isa)
-                          : Versions<VnniBody<false>, const VnniWork&>::get(isa);
-        taps_ = gathers_ ? 1 : shape_.taps();
-        quads_ = gathers_ ? (shape_.taps() * shape_.src_channels + 3) / 4 : (shape_.src_channels + 3) / 4;
-        src_zero_ = small_integer(builder.constant(1), spec.operands[1].dtype);
+          source_(source_of(shape_)),
+          run_work_(spec.operands[0].dtype == DataType::i8 ? Versions<VnniBody<true>, const VnniWork&>::get(isa)
+                                                           : Versions<VnniBody<false>, const VnniWork&>::get(isa)) {
+        taps_ = shape_.taps() / tap_columns();
+        quads_ = (tap_columns() * shape_.src_channels + 3) / 4;
         choose_block();
         make_panels();
-        pack(builder);
+        pack(VnniConstants(builder, spec));
         builder.share(weights_);
     }
 
@@ -272,44 +274,22 @@ public:
     std::size_t scratch_bytes() const override { return static_cast<std::size_t>(max_threads()) * slot_bytes(); }
 
     void run(const Frame& frame) const override {
-        const MemorySpec& dst = spec_.operands[8];
-        if (element_count(dst) == 0) return;
-        const auto* start = reinterpret_cast<const std::int32_t*>(parameters_.get());
-        VnniWork all{};
-        all.shape = &shape_;
-        all.panels = &panels_;
-        all.padding = reinterpret_cast<const std::uint8_t*>(padding_.get());
-        all.weights = reinterpret_cast<const std::int8_t*>(weights_.get());
-        all.start = start;
-        all.multiplier = reinterpret_cast<const float*>(start + parameter_count_);
-        const std::int32_t zero = small_integer(frame.operands[6], spec_.operands[6].dtype);
-        all.as_bytes = stores_bytes(spec_);
-        all.scaling = ByteScaling(dst.dtype, zero);
-        all.result.multiplier = reinterpret_cast<const float*>(frame.operands[5]);
-        all.result.multiplier_step = element_count(spec_.operands[5]) > 1 ? 1 : 0;
-        all.result.zero = zero;
-        all.result.dtype = dst.dtype;
-        all.taps = taps_;
-        all.quads = quads_;
-        all.gathers = gathers_;
-        all.flip = flips_ ? 0x80 : 0;
-        const std::int64_t blocks = (shape_.pixels() + rows_ - 1) / rows_;
+        const DataType dtype = spec_.operands[8].dtype;
+        if (element_count(spec_.operands[8]) == 0) return;
+        const VnniWork all = work_of(frame);
         const std::int64_t work = rows_ * shape_.groups * shape_.channels * shape_.taps() * shape_.src_channels;
-        parallel_parts(
-            shape_.images * blocks, 200000 / work + 1, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
-                VnniWork one = all;
-                set_scratch(one, frame.scratch + static_cast<std::size_t>(part) * slot_bytes());
-                for (std::int64_t i = begin; i < end; ++i) {
-                    one.src = reinterpret_cast<const std::uint8_t*>(frame.operands[0]) + i / blocks * shape_.src_image;
-                    one.dst = frame.operands[8] +
-                              i / blocks * shape_.dst_image * static_cast<std::int64_t>(size_of(dst.dtype));
-                    one.begin = i % blocks * rows_;
-                    one.end = std::min(one.begin + rows_, shape_.pixels());
-                    run_work_(one);
-                    if (frame.operands[7] != nullptr)
-                        translate_pixels(shape_, frame.operands[7], translate_, one.dst, one.begin, one.end);
-                }
-            });
+        for_each_block(shape_, rows_, 200000 / work + 1,
+                       [&](std::int64_t part, std::int64_t image, std::int64_t begin, std::int64_t end) {
+                           VnniWork one = all;
+                           set_scratch(one, frame.scratch + static_cast<std::size_t>(part) * slot_bytes());
+                           one.src += image * shape_.src_image;
+                           one.dst += image * shape_.dst_image * static_cast<std::int64_t>(size_of(dtype));
+                           one.begin = begin;
+                           one.end = end;
+                           run_work_(one);
+                           if (frame.operands[7] != nullptr)
+                               translate_pixels(shape_, frame.operands[7], translate_, one.dst, begin, end);
+                       });
     }
 
     std::vector<Constants> first_reads() const override { return {{weights_.get(), weights_.size()}}; }
@@ -317,13 +297,19 @@ public:
 private:
     static constexpr std::int64_t most_rows = 96;
 
-    static bool stores_bytes(const KernelSpec& spec) {
-        const DataType dtype = spec.operands[8].dtype;
-        return (dtype == DataType::i8 || dtype == DataType::u8) && spec.operands[5].dtype != DataType::undefined &&
-               (spec.operands[8].strides[1] == 1 || spec.operands[8].dims[1] == 1);
+    static VnniSource source_of(const QuantizedShape& s) {
+        if (s.src_channels % 4 == 0 && s.src_channel == 1) return VnniSource::in_place;
+        const bool dense = s.groups == 1 && s.src_step[2] == s.src_channels && s.dilations[2] == 1 &&
+                           (s.src_channel == 1 || s.src_channels == 1);
+        return dense ? VnniSource::lines : VnniSource::gathered;
     }
 
-    int lanes() const { return isa_ == Isa::v4 ? 16 : 8; }
+    /// Columns of the filter that the tiles see as one tap.
+    std::int64_t tap_columns() const {
+        return source_ == VnniSource::in_place ? 1 : source_ == VnniSource::lines ? shape_.kernel[2] : shape_.taps();
+    }
+
+    std::int64_t lanes() const { return isa_ == Isa::v4 ? 16 : 8; }
 
     /// Blocks of about as many pixels, at least one for each thread.
     void choose_block() {
@@ -333,103 +319,104 @@ private:
     }
 
     void make_panels() {
-        if (shape_.depthwise()) return make_depthwise_panels();
         const std::int64_t most = isa_ == Isa::v4 ? 4 : 2;
         const std::int64_t vectors = (shape_.channels + lanes() - 1) / lanes();
         const std::int64_t count = (vectors + most - 1) / most;
+        const std::int64_t last = std::max<std::int64_t>(0, shape_.channels - lanes());
         for (std::int64_t group = 0; group < shape_.groups; ++group)
             for (std::int64_t i = 0; i < count; ++i) {
                 const std::int64_t begin = vectors * i / count;
                 const std::int64_t end = vectors * (i + 1) / count;
-                const std::int64_t first = begin * lanes();
-                add_panel(group * shape_.channels + first, std::min(end * lanes(), shape_.channels) - first, group,
-                          static_cast<int>(end - begin), lanes(), taps_ * quads_ * 4);
+                const std::int64_t first = group * shape_.channels;
+                panels_.push_back({first + std::min(begin * lanes(), last), first + std::min((end - 1) * lanes(), last),
+                                   std::min(lanes(), shape_.channels), group, static_cast<int>(end - begin),
+                                   weight_count_, parameter_count_});
+                weight_count_ += taps_ * quads_ * 4 * (end - begin) * lanes();
+                parameter_count_ += (end - begin) * lanes();
             }
     }
 
-    /// Whole vectors first, then 16 channels at a time; the last ones again, rather than fewer.
-    void make_depthwise_panels() {
-        const std::int64_t channels = shape_.groups;
-        for (std::int64_t first = 0; first < channels;) {
-            const int width = channels - first >= 4 * lanes() ? lanes() : 4;
-            first = std::min(first, channels - 4 * width);
-            add_panel(first, 4 * width, 0, 4, width, (taps_ + 3) / 4 * 4);
-            first += 4 * width;
-        }
-    }
-
-    void add_panel(std::int64_t first, std::int64_t count, std::int64_t group, int vectors, int width,
-                   std::int64_t depth) {
-        panels_.push_back({first, count, group, vectors, width, weight_count_, parameter_count_});
-        weight_count_ += depth * vectors * width;
-        parameter_count_ += vectors * width;
-    }
-
-    void pack(const Builder& builder) {
+    void pack(const VnniConstants& constants) {
+        scaling_ = constants.scaling();
         weights_ = AlignedMemory(static_cast<std::size_t>(weight_count_));
         parameters_ = AlignedMemory(static_cast<std::size_t>(parameter_count_) * 8);
-        padding_ = AlignedMemory(static_cast<std::size_t>(std::max(4 * quads_, shape_.groups)));
+        padding_ = AlignedMemory(static_cast<std::size_t>(4 * quads_));
         std::memset(weights_.get(), 0, weights_.size());
         std::memset(parameters_.get(), 0, parameters_.size());
-        std::memset(padding_.get(), src_zero_, padding_.size());
+        std::memset(padding_.get(), constants.padding(), padding_.size());
         for (const VnniChannels& panel : panels_)
             for (int v = 0; v < panel.vectors; ++v)
-                for (int lane = 0; lane < panel.lanes; ++lane) {
-                    const std::int64_t i = shape_.depthwise() ? interleaved_place(v, lane) : v * panel.lanes + lane;
-                    if (i < panel.count) pack_channel(builder, panel, v * panel.lanes + lane, panel.first + i);
+                for (std::int64_t lane = 0; lane < panel.count; ++lane) {
+                    const std::int64_t first = v + 1 < panel.vectors ? panel.first + v * lanes() : panel.last;
+                    pack_channel(constants, panel, v * lanes() + lane, first + lane);
                 }
     }
 
-    void pack_channel(const Builder& builder, const VnniChannels& panel, std::int64_t place, std::int64_t channel) {
-        const MemorySpec& spec = spec_.operands[2];
-        const std::int32_t middle = spec.dtype == DataType::u8 ? 128 : 0;
+    /// weights: [tap][four of its columns and source channels][vector, lane][4].
+    void pack_channel(const VnniConstants& constants, const VnniChannels& panel, std::int64_t place,
+                      std::int64_t channel) {
         auto* to = reinterpret_cast<std::int8_t*>(weights_.get()) + panel.weights;
-        std::uint32_t sum = 0;
         for (std::int64_t tap = 0; tap < shape_.taps(); ++tap)
-            for (std::int64_t ic = 0; ic < shape_.src_channels; ++ic) {
-                std::int64_t index[max_rank] = {channel, ic};
-                std::int64_t rest = tap;
-                for (int axis = spec.rank - 1; axis > 1; rest /= spec.dims[axis--])
-                    index[axis] = rest % spec.dims[axis];
-                const std::int32_t weight =
-                    small_integer(builder.constant(2), spec.dtype, offset_of(spec, index)) - middle;
-                const bool in_rows = gathers_ || shape_.depthwise();
-                const std::int64_t k = in_rows ? tap * shape_.src_channels + ic : tap * 4 * quads_ + ic;
-                to[(k / 4 * panel.vectors * panel.lanes + place) * 4 + k % 4] = static_cast<std::int8_t>(weight);
-                sum += static_cast<std::uint32_t>(weight);
+            for (std::int64_t c = 0; c < shape_.src_channels; ++c) {
+                const std::int64_t k = tap / tap_columns() * 4 * quads_ + tap % tap_columns() * shape_.src_channels + c;
+                to[(k / 4 * panel.vectors * lanes() + place) * 4 + k % 4] = constants.weight(channel, tap, c);
             }
-        const auto zero = static_cast<std::uint32_t>(src_zero_ + (flips_ ? 128 : 0));
-        const auto* bias = reinterpret_cast<const std::int32_t*>(builder.constant(4));
-        const std::uint32_t start = (bias != nullptr ? static_cast<std::uint32_t>(bias[channel]) : 0U) - zero * sum;
-        reinterpret_cast<std::uint32_t*>(parameters_.get())[panel.parameters + place] = start;
-        const auto* multiplier = reinterpret_cast<const float*>(builder.constant(5));
-        if (multiplier == nullptr) return;
-        reinterpret_cast<float*>(parameters_.get())[parameter_count_ + panel.parameters + place] =
-            multiplier[element_count(spec_.operands[5]) > 1 ? channel : 0];
+        auto* start = reinterpret_cast<std::int32_t*>(parameters_.get());
+        auto* multiplier = reinterpret_cast<float*>(start + parameter_count_);
+        start[panel.parameters + place] = constants.start(channel);
+        multiplier[panel.parameters + place] = constants.multiplier(channel);
     }
 
-    // One thread's scratch: where pixels are stored, where their taps read, and gathered rows.
-    std::size_t places_bytes() const { return aligned(static_cast<std::size_t>(rows_) * 8); }
-    std::size_t sources_bytes() const { return aligned(static_cast<std::size_t>((rows_ + 1) * taps_ + 4) * 8); }
-    std::size_t slot_bytes() const {
-        const std::int64_t gathered = gathers_ ? rows_ * 4 * quads_ + 16 : 0;
-        return places_bytes() + sources_bytes() + aligned(static_cast<std::size_t>(gathered));
+    VnniWork work_of(const Frame& frame) const {
+        const auto* start = reinterpret_cast<const std::int32_t*>(parameters_.get());
+        VnniWork work{};
+        work.shape = &shape_;
+        work.panels = &panels_;
+        work.source = source_;
+        work.src = reinterpret_cast<const std::uint8_t*>(frame.operands[0]);
+        work.padding = reinterpret_cast<const std::uint8_t*>(padding_.get());
+        work.weights = reinterpret_cast<const std::int8_t*>(weights_.get());
+        work.start = start;
+        work.multiplier = reinterpret_cast<const float*>(start + parameter_count_);
+        work.scaling = scaling_;
+        work.result.multiplier = reinterpret_cast<const float*>(frame.operands[5]);
+        work.result.multiplier_step = element_count(spec_.operands[5]) > 1 ? 1 : 0;
+        work.result.zero = scaling_.zero;
+        work.result.dtype = spec_.operands[8].dtype;
+        work.as_bytes = VnniConstants::store_bytes(spec_);
+        work.dst = frame.operands[8];
+        work.taps = taps_;
+        work.quads = quads_;
+        return work;
     }
+
+    // One thread's scratch: where pixels are stored, where their taps read, and copies of the source.
+    std::size_t places_bytes() const { return aligned(static_cast<std::size_t>(rows_) * 8); }
+    std::size_t sources_bytes() const { return aligned(static_cast<std::size_t>(rows_ * taps_) * 8); }
+    std::size_t copies_bytes() const {
+        if (source_ == VnniSource::in_place) return 0;
+        if (source_ == VnniSource::gathered) return aligned(static_cast<std::size_t>(rows_ * 4 * quads_));
+        // Each line of pixels reads the filter's columns, and a stride further for each pixel; a vector may go beyond.
+        const std::int64_t lines = std::min(rows_, (rows_ - 2) / std::max<std::int64_t>(1, shape_.dst[2]) + 2);
+        const std::int64_t columns = rows_ * shape_.strides[2] + lines * shape_.kernel[2];
+        return aligned(static_cast<std::size_t>(taps_ * columns * shape_.src_channels + 4));
+    }
+    std::size_t slot_bytes() const { return places_bytes() + sources_bytes() + copies_bytes(); }
     void set_scratch(VnniWork& work, std::byte* scratch) const {
         work.places = reinterpret_cast<std::int64_t*>(scratch);
         work.sources = reinterpret_cast<const std::uint8_t**>(scratch + places_bytes());
-        work.rows = reinterpret_cast<std::uint8_t*>(scratch + places_bytes() + sources_bytes());
+        work.copies = reinterpret_cast<std::uint8_t*>(scratch + places_bytes() + sources_bytes());
     }
 
     KernelSpec spec_;
     QuantizedShape shape_;
     Isa isa_;
-    bool flips_, gathers_;
-    TranslateBytes translate_;
-    void (*run_work_)(const VnniWork&) = nullptr;
+    VnniSource source_;
+    TranslateBytes translate_ = translate_bytes(isa_);
+    void (*run_work_)(const VnniWork&);
     std::int64_t taps_ = 1, quads_ = 1;
     std::int64_t rows_ = 1;
-    std::int32_t src_zero_ = 0;
+    ByteScaling scaling_;
     std::vector<VnniChannels> panels_;
     std::int64_t weight_count_ = 0, parameter_count_ = 0;
     AlignedMemory weights_, parameters_, padding_;

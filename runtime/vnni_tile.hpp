@@ -1,5 +1,5 @@
 // The register tiles of quantized convolutions with VPDPBUSD: pixels times vectors of channels, kept in registers over
-// all source channels of all taps; and, of depthwise ones, a pixel's channels.
+// all source channels of all taps. And how sums become bytes.
 #pragma once
 
 #include <algorithm>
@@ -13,11 +13,10 @@
 namespace igata::runtime {
 
 /// Sums times a multiplier, rounded half to even, moved by the zero point and saturated. A float whose last bit counts
-/// ones holds the integer in its low bits.
+/// ones holds the integer in its low bits: here in its last byte.
 struct ByteScaling {
     float least = 0.0F, greatest = 0.0F;  ///< results less the zero point
     std::int32_t zero = 0;
-    bool is_signed = false;
 
     static constexpr float rounder = 0x1.8p23F;
 
@@ -25,21 +24,22 @@ struct ByteScaling {
     ByteScaling(DataType dtype, std::int32_t zero_point)
         : least(static_cast<float>((dtype == DataType::i8 ? -128 : 0) - zero_point)),
           greatest(static_cast<float>((dtype == DataType::i8 ? 127 : 255) - zero_point)),
-          zero(zero_point),
-          is_signed(dtype == DataType::i8) {}
+          zero(zero_point) {}
 
-    /// What is stored, plus 128 if it is signed: 0 to 255.
+    /// Stores `lanes` sums. To be called on a copy: what is stored might be this object.
     template <int lanes>
-    [[gnu::always_inline]] void apply(typename IntegersOf<lanes>::Register& sums, const float* multiplier) const {
+    [[gnu::always_inline]] void store(const typename IntegersOf<lanes>::Register& sums,
+                                      const typename VectorOf<lanes>::Register& multiplier, std::byte* to) const {
         using Floats = typename VectorOf<lanes>::Register;
-        using Integers = typename IntegersOf<lanes>::Register;
-        Floats x = __builtin_convertvector(sums, Floats) *
-                   *reinterpret_cast<const typename VectorOf<lanes>::Unaligned*>(multiplier);
+        using Bytes [[gnu::vector_size(lanes)]] = std::uint8_t;
+        Floats x = __builtin_convertvector(sums, Floats) * multiplier;
         const Floats low = Floats{} + least;
         const Floats high = Floats{} + greatest;
         x = x > low ? x : low;
         x = x < high ? x : high;
-        sums = reinterpret_cast<Integers>(x + rounder) + (zero + (is_signed ? 128 : 0) - 0x4b400000);
+        const auto values = reinterpret_cast<typename IntegersOf<lanes>::Register>(x + rounder) + zero;
+        const Bytes bytes = __builtin_convertvector(values, Bytes);
+        std::memcpy(to, &bytes, lanes);
     }
 };
 
@@ -122,49 +122,6 @@ struct VnniTile {
         return single ? multiply<1, 1>(panel, result) : multiply<rows_of(1), 1>(panel, result);
     }
 };
-
-/// The sums of `lanes` channels as bytes.
-template <int lanes>
-[[gnu::always_inline]] inline void store_bytes(const std::int32_t* sums, const float* multiplier,
-                                               const ByteScaling& scaling, std::int64_t count, std::byte* to) {
-    using Bytes [[gnu::vector_size(lanes)]] = std::uint8_t;
-    using Register = typename IntegersOf<lanes>::Register;
-    Register values = *reinterpret_cast<const typename IntegersOf<lanes>::Unaligned*>(sums);
-    scaling.apply<lanes>(values, multiplier);
-    if (scaling.is_signed) values -= 128;
-    const Bytes bytes = __builtin_convertvector(values, Bytes);
-    if (count >= lanes) std::memcpy(to, &bytes, lanes);
-    else std::memcpy(to, &bytes, static_cast<std::size_t>(count));
-}
-
-/// One pixel of 4 * lanes channels of a depthwise convolution. Taps come in fours.
-/// weights: [four][q][lane][4], start and multiplier: [q][lane], in the places of `interleave`.
-template <int lanes, bool wide, bool flip>
-[[gnu::always_inline]] inline void depthwise_pixel(const std::uint8_t* const* sources, std::int64_t channel,
-                                                   std::int64_t fours, const std::int8_t* weights,
-                                                   const std::int32_t* start, const float* multiplier,
-                                                   const ByteScaling& scaling, std::byte* to) {
-    using Register = typename IntegersOf<lanes>::Register;
-    using Unaligned = typename IntegersOf<lanes>::Unaligned;
-    Register sums[4];
-    for (int q = 0; q < 4; ++q) sums[q] = *reinterpret_cast<const Unaligned*>(start + q * lanes);
-    for (std::int64_t four = 0; four < fours; ++four, weights += 16 * lanes) {
-        Register x[4];
-        Register y[4];
-        for (int i = 0; i < 4; ++i) {
-            x[i] = *reinterpret_cast<const Unaligned*>(sources[4 * four + i] + channel);
-            if constexpr (flip) x[i] ^= static_cast<std::int32_t>(0x80808080U);
-        }
-        Vnni<wide>::interleave(x, y);
-        for (int q = 0; q < 4; ++q)
-            Vnni<wide>::add_products(sums[q], y[q], *reinterpret_cast<const Register*>(weights + 4 * q * lanes));
-    }
-    for (int q = 0; q < 4; ++q) scaling.apply<lanes>(sums[q], multiplier + q * lanes);
-    Register bytes;
-    Vnni<wide>::pack(sums, bytes);
-    if (scaling.is_signed) bytes ^= static_cast<std::int32_t>(0x80808080U);
-    *reinterpret_cast<Unaligned*>(to + channel) = bytes;
-}
 
 #endif
 

@@ -17,6 +17,7 @@
 #include "runtime/quantized_shape.hpp"
 #include "runtime/quantized_tile.hpp"
 #include "runtime/vnni_convolution.hpp"
+#include "runtime/vnni_depthwise.hpp"
 
 namespace igata::runtime {
 
@@ -75,23 +76,20 @@ public:
         all.result.multiplier_step = element_count(spec_.operands[5]) > 1 ? 1 : 0;
         all.result.zero = small_integer(frame.operands[6], spec_.operands[6].dtype);
         all.result.dtype = dst.dtype;
-        const std::int64_t blocks = (shape_.pixels() + rows_ - 1) / rows_;
         const std::int64_t work = rows_ * shape_.groups * shape_.channels * std::max<std::int64_t>(1, shape_.pairs());
-        parallel_parts(
-            shape_.images * blocks, 65536 / work + 1, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
-                for (std::int64_t i = begin; i < end; ++i) {
-                    QuantizedWork one = all;
-                    one.scratch = scratch + static_cast<std::size_t>(part) * slot_bytes();
-                    one.src = frame.operands[0] + i / blocks * shape_.src_image;
-                    one.dst = frame.operands[8] +
-                              i / blocks * shape_.dst_image * static_cast<std::int64_t>(size_of(dst.dtype));
-                    one.begin = i % blocks * rows_;
-                    one.end = std::min(one.begin + rows_, shape_.pixels());
-                    run_work_(one);
-                    if (frame.operands[7] != nullptr)
-                        translate_pixels(shape_, frame.operands[7], translate_bytes(isa_), one.dst, one.begin, one.end);
-                }
-            });
+        for_each_block(shape_, rows_, 65536 / work + 1,
+                       [&](std::int64_t part, std::int64_t image, std::int64_t begin, std::int64_t end) {
+                           QuantizedWork one = all;
+                           one.scratch = scratch + static_cast<std::size_t>(part) * slot_bytes();
+                           one.src = frame.operands[0] + image * shape_.src_image;
+                           one.dst = frame.operands[8] +
+                                     image * shape_.dst_image * static_cast<std::int64_t>(size_of(dst.dtype));
+                           one.begin = begin;
+                           one.end = end;
+                           run_work_(one);
+                           if (frame.operands[7] != nullptr)
+                               translate_pixels(shape_, frame.operands[7], translate_bytes(isa_), one.dst, begin, end);
+                       });
     }
 
 private:
@@ -255,6 +253,8 @@ private:
 
 inline std::unique_ptr<Operation> make_quantized_convolution(const Builder& builder, const KernelSpec& spec) {
 #if defined(__x86_64__)
+    if (VnniDepthwise::fits(builder, spec, detect_isa()))
+        return std::make_unique<VnniDepthwise>(builder, spec, detect_isa());
     if (VnniConvolution::fits(builder, spec, detect_isa()))
         return std::make_unique<VnniConvolution>(builder, spec, detect_isa());
 #endif

@@ -151,6 +151,8 @@ struct Case {
         const Builder builder{dnnl::engine(dnnl::engine::kind::cpu, 0), &row, pool.data(), nullptr};
         std::unique_ptr<Operation> operation;
         if (!vnni) operation = std::make_unique<QuantizedConvolution>(builder, spec, isa);
+        else if (VnniDepthwise::fits(builder, spec, isa))
+            operation = std::make_unique<VnniDepthwise>(builder, spec, isa);
         else if (VnniConvolution::fits(builder, spec, isa))
             operation = std::make_unique<VnniConvolution>(builder, spec, isa);
         else return {};
