@@ -138,31 +138,40 @@ void for_each_block(const QuantizedShape& shape, std::int64_t rows, std::int64_t
     });
 }
 
+/// Calls visit(index of its first pixel, pixels) for each line, or part of one, that pixels [begin, end) are in.
+template <class Visit>
+void for_each_part_of_line(const QuantizedShape& shape, std::int64_t begin, std::int64_t end, const Visit& visit) {
+    for (std::int64_t pixels = 0; begin < end; begin += pixels) {
+        std::int64_t index[3];
+        shape.locate(begin, index);
+        pixels = std::min(end - begin, shape.dst[2] - index[2]);
+        visit(index, pixels);
+    }
+}
+
 /// What stands in pixels [begin, end) of a result of bytes, by a table; pixels that lie together at once.
 inline void translate_pixels(const QuantizedShape& shape, const std::byte* table, TranslateBytes translate,
                              std::byte* dst, std::int64_t begin, std::int64_t end) {
     const auto* results = reinterpret_cast<const std::uint8_t*>(table);
-    auto* bytes = reinterpret_cast<std::uint8_t*>(dst);
     const std::int64_t channels = shape.groups * shape.channels;
     const bool dense = shape.dst_channel == 1 || channels == 1;
-    std::uint8_t* run = bytes;  // of `length` bytes that wait
+    auto* run = reinterpret_cast<std::uint8_t*>(dst);  // of `length` bytes that wait
     std::int64_t length = 0;
-    std::int64_t index[3];
-    shape.locate(begin, index);
-    for (std::int64_t pixel = begin; pixel < end; ++pixel, shape.advance(index)) {
-        std::uint8_t* at = bytes + shape.place(index);
-        if (!dense) {
-            for (std::int64_t c = 0; c < channels; ++c)
-                translate_one_by_one(results, at + c * shape.dst_channel, at + c * shape.dst_channel, 1);
-            continue;
-        }
-        if (at != run + length) {
-            translate(results, run, run, length);
-            run = at;
-            length = 0;
-        }
-        length += channels;
-    }
+    for_each_part_of_line(shape, begin, end, [&](const std::int64_t* index, std::int64_t pixels) {
+        auto* at = reinterpret_cast<std::uint8_t*>(dst) + shape.place(index);
+        const bool together = dense && (shape.dst_step[2] == channels || pixels == 1);
+        const std::int64_t step = together ? channels * pixels : dense ? channels : 1;
+        for (; pixels > 0; pixels -= together ? pixels : 1, at += shape.dst_step[2])
+            for (std::int64_t c = 0; c < channels; c += step) {
+                std::uint8_t* from = at + c * shape.dst_channel;
+                if (from != run + length) {
+                    translate(results, run, run, length);
+                    run = from;
+                    length = 0;
+                }
+                length += step;
+            }
+    });
     translate(results, run, run, length);
 }
 

@@ -37,6 +37,24 @@ struct Vnni {
         asm("vpunpckhwd %2, %1, %0" : "=v"(y[3]) : "v"(high[0]), "v"(high[1]));
     }
 
+    /// Rounds half to even.
+    template <class Floats, class Register>
+    [[gnu::always_inline]] static void round(const Floats& x, Register& rounded) {
+        asm("vcvtps2dq %1, %0" : "=v"(rounded) : "v"(x));
+    }
+
+    /// The lowest bytes have the numbers, saturated to signed bytes. Into a register: stores of VPMOVSDB are slow.
+    template <class Register, class Bytes>
+    [[gnu::always_inline]] static void saturate(const Register& x, Bytes& bytes) {
+        if constexpr (wide) {
+            asm("vpmovsdb %1, %0" : "=v"(bytes) : "v"(x));
+        } else {
+            asm("vextracti128 $1, %1, %0" : "=x"(bytes) : "x"(x));
+            asm("vpackssdw %0, %x1, %0" : "+x"(bytes) : "x"(x));
+            asm("vpacksswb %0, %0, %0" : "+x"(bytes));
+        }
+    }
+
     /// The order of groups of four bytes from which unpacking, which stays within 128 bits, makes quarters in order.
     template <class Register>
     [[gnu::always_inline]] static void quarters_of(Register& order) {

@@ -27,7 +27,7 @@ public:
         if (zeros == 0 && middle != 0) return false;
         for (std::int64_t i = 0; i < zeros; ++i)
             if (small_integer(builder.constant(3), spec.operands[3].dtype, i) != middle) return false;
-        return true;
+        return !store_bytes(spec) || can_scale(builder, spec);
     }
 
     /// Whether results are bytes, and a pixel's are next to each other.
@@ -83,6 +83,16 @@ public:
     const ByteScaling& scaling() const { return scaling_; }
 
 private:
+    static bool can_scale(const Builder& builder, const KernelSpec& spec) {
+        const auto* bias = reinterpret_cast<const std::int32_t*>(builder.constant(4));
+        const auto* multiplier = reinterpret_cast<const float*>(builder.constant(5));
+        const std::int64_t step = element_count(spec.operands[5]) > 1 ? 1 : 0;
+        const std::int64_t channels = spec.operands[2].dims[0];
+        const std::int64_t products = channels == 0 ? 0 : element_count(spec.operands[2]) / channels;
+        for (std::int64_t i = 0; i < channels; ++i)
+            if (!ByteScaling::fits(products, bias != nullptr ? bias[i] : 0, multiplier[i * step])) return false;
+        return true;
+    }
     static std::int32_t middle_of(DataType dtype) { return dtype == DataType::u8 ? 128 : 0; }
 
     MemorySpec weights_;

@@ -75,10 +75,12 @@ struct VnniBody {
 
 private:
     static void locate(const VnniWork& work) {
-        std::int64_t index[3];
-        work.shape->locate(work.begin, index);
-        for (std::int64_t pixel = work.begin; pixel < work.end; ++pixel, work.shape->advance(index))
-            work.places[pixel - work.begin] = work.shape->place(index);
+        const QuantizedShape& s = *work.shape;
+        std::int64_t* to = work.places;
+        for_each_part_of_line(s, work.begin, work.end, [&](const std::int64_t* index, std::int64_t pixels) {
+            const std::int64_t place = s.place(index);
+            for (std::int64_t i = 0; i < pixels; ++i) *to++ = place + i * s.dst_step[2];
+        });
     }
 
     static void find_sources(const VnniWork& work, std::int64_t group) {
@@ -95,17 +97,15 @@ private:
     template <class Visit>
     static void for_each_line(const VnniWork& work, const std::uint8_t* src, const Visit& visit) {
         const QuantizedShape& s = *work.shape;
-        const std::int64_t count = work.end - work.begin;
-        for (std::int64_t done = 0, pixels = 0; done < count; done += pixels) {
-            std::int64_t index[3];
-            s.locate(work.begin + done, index);
-            pixels = std::min(count - done, s.dst[2] - index[2]);
+        std::int64_t done = 0;
+        for_each_part_of_line(s, work.begin, work.end, [&](const std::int64_t* index, std::int64_t pixels) {
             const std::int64_t first = index[2] * s.strides[2] - s.pads[2];
             std::int64_t tap = 0;
             s.for_each_line(index, [&](std::int64_t line, std::int64_t) {
                 visit(line < 0 ? nullptr : src + line, first, tap++, done, pixels);
             });
-        }
+            done += pixels;
+        });
     }
 
     static void point(const VnniWork& work, const std::uint8_t* src) {
@@ -185,66 +185,50 @@ private:
         panel.quads = work.quads;
         panel.weights = work.weights + channels.weights;
         panel.start = work.start + channels.parameters;
+        panel.dst = work.dst + channels.first;
+        panel.last = channels.last - channels.first;
+        panel.multiplier = work.multiplier + channels.parameters;
+        panel.scaling = work.scaling;
+        const bool at_once = work.as_bytes && channels.count == lanes;
         const std::int64_t rows = Tile::rows_of(channels.vectors);
         const bool single = count < rows;
         for (std::int64_t done = 0; done < count;) {
             // The last tile goes over some pixels again.
             const std::int64_t first = single ? done : std::min(done, count - rows);
-            panel.sources = work.sources + first;
-            Tile::multiply(panel, channels.vectors, single, sums);
             const std::int64_t made = single ? 1 : rows;
-            for (int v = 0; v < channels.vectors; ++v) {
-                if (work.as_bytes) store_bytes<lanes>(work, channels, v, sums, work.places + first, made);
-                else store_any(work, channels, v, sums, work.places + first, made, lanes);
-            }
+            panel.sources = work.sources + first;
+            panel.places = at_once ? work.places + first : nullptr;
+            Tile::multiply(panel, channels.vectors, single, sums);
+            if (!at_once && work.as_bytes) store_few<lanes>(work, channels, sums, work.places + first, made);
+            else if (!at_once) store_any(work, channels, sums, work.places + first, made, lanes);
             done = first + made;
         }
     }
 
-    /// The channel that a vector starts with.
-    static std::int64_t first_channel(const VnniChannels& channels, int vector, int lanes) {
-        return vector + 1 < channels.vectors ? channels.first + vector * lanes : channels.last;
-    }
-
+    /// Channels that are less than a vector.
     template <int lanes>
-    [[gnu::always_inline]] static void store_bytes(const VnniWork& work, const VnniChannels& channels, int vector,
-                                                   const std::int32_t* sums, const std::int64_t* places,
-                                                   std::int64_t rows) {
+    [[gnu::always_inline]] static void store_few(const VnniWork& work, const VnniChannels& channels,
+                                                 const std::int32_t* sums, const std::int64_t* places,
+                                                 std::int64_t rows) {
         using Register = typename IntegersOf<lanes>::Register;
         const ByteScaling scaling = work.scaling;
-        const auto multiplier = *reinterpret_cast<const typename VectorOf<lanes>::Unaligned*>(
-            work.multiplier + channels.parameters + vector * lanes);
-        std::byte* dst = work.dst + first_channel(channels, vector, lanes);
-        const std::int64_t step = channels.vectors * lanes;
-        sums += vector * lanes;
-        if (channels.count == lanes) {
-#pragma GCC unroll 2
-            for (std::int64_t r = 0; r < rows; ++r)
-                scaling.store<lanes>(*reinterpret_cast<const Register*>(sums + r * step), multiplier, dst + places[r]);
-            return;
-        }
+        const std::int64_t count = channels.count;
+        std::byte* dst = work.dst + channels.first;
+        const auto multiplier =
+            *reinterpret_cast<const typename VectorOf<lanes>::Unaligned*>(work.multiplier + channels.parameters);
 #pragma GCC unroll 1
-        for (std::int64_t r = 0; r < rows; ++r) {
-            std::byte bytes[lanes];
-            scaling.store<lanes>(*reinterpret_cast<const Register*>(sums + r * step), multiplier, bytes);
-            copy_some(bytes, channels.count, dst + places[r]);
-        }
+        for (std::int64_t r = 0; r < rows; ++r)
+            scaling.store<lanes>(*reinterpret_cast<const Register*>(sums + r * lanes), multiplier, dst + places[r],
+                                 count);
     }
 
-    /// Fewer than 16 bytes.
-    static void copy_some(const std::byte* from, std::int64_t count, std::byte* to) {
-        if ((count & 8) != 0) std::memcpy(to, from, 8), from += 8, to += 8;
-        if ((count & 4) != 0) std::memcpy(to, from, 4), from += 4, to += 4;
-        if ((count & 2) != 0) std::memcpy(to, from, 2), from += 2, to += 2;
-        if ((count & 1) != 0) *to = *from;
-    }
-
-    static void store_any(const VnniWork& work, const VnniChannels& channels, int vector, const std::int32_t* sums,
+    static void store_any(const VnniWork& work, const VnniChannels& channels, const std::int32_t* sums,
                           const std::int64_t* places, std::int64_t rows, int lanes) {
         const auto size = static_cast<std::int64_t>(size_of(work.result.dtype));
         for (std::int64_t r = 0; r < rows; ++r)
-            work.result.store(sums + (r * channels.vectors + vector) * lanes, first_channel(channels, vector, lanes),
-                              channels.count, work.dst + places[r] * size, work.shape->dst_channel);
+            for (int v = 0; v < channels.vectors; ++v, sums += lanes)
+                work.result.store(sums, v + 1 < channels.vectors ? channels.first + v * lanes : channels.last,
+                                  channels.count, work.dst + places[r] * size, work.shape->dst_channel);
     }
 };
 

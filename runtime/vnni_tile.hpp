@@ -2,7 +2,7 @@
 // all source channels of all taps. And how sums become bytes.
 #pragma once
 
-#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -12,35 +12,54 @@
 
 namespace igata::runtime {
 
-/// Sums times a multiplier, rounded half to even, moved by the zero point and saturated. A float whose last bit counts
-/// ones holds the integer in its low bits: here in its last byte.
+/// Sums times a multiplier, rounded half to even, moved by the zero point and saturated. Products stay within 32 bits.
 struct ByteScaling {
-    float least = 0.0F, greatest = 0.0F;  ///< results less the zero point
     std::int32_t zero = 0;
-
-    static constexpr float rounder = 0x1.8p23F;
+    std::uint8_t flip = 0;  ///< 0x80 of u8, which is made as i8
 
     ByteScaling() = default;
-    ByteScaling(DataType dtype, std::int32_t zero_point)
-        : least(static_cast<float>((dtype == DataType::i8 ? -128 : 0) - zero_point)),
-          greatest(static_cast<float>((dtype == DataType::i8 ? 127 : 255) - zero_point)),
-          zero(zero_point) {}
+    ByteScaling(DataType dtype, std::int32_t zero_point) : zero(zero_point), flip(dtype == DataType::u8 ? 0x80 : 0) {}
 
-    /// Stores `lanes` sums. To be called on a copy: what is stored might be this object.
+    /// Whether this holds for sums of `count` products and a bias.
+    static bool fits(std::int64_t count, std::int32_t bias, float multiplier) {
+        const double largest = 2.0 * 255 * 128 * static_cast<double>(count) + std::abs(static_cast<double>(bias));
+        return largest * std::abs(static_cast<double>(multiplier)) < 0x1p30;
+    }
+
+#if defined(__x86_64__)
+    /// Stores `count` sums, at most `lanes`. To be called on a copy: what is stored might be this object.
     template <int lanes>
     [[gnu::always_inline]] void store(const typename IntegersOf<lanes>::Register& sums,
-                                      const typename VectorOf<lanes>::Register& multiplier, std::byte* to) const {
-        using Floats = typename VectorOf<lanes>::Register;
-        using Bytes [[gnu::vector_size(lanes)]] = std::uint8_t;
-        Floats x = __builtin_convertvector(sums, Floats) * multiplier;
-        const Floats low = Floats{} + least;
-        const Floats high = Floats{} + greatest;
-        x = x > low ? x : low;
-        x = x < high ? x : high;
-        const auto values = reinterpret_cast<typename IntegersOf<lanes>::Register>(x + rounder) + zero;
-        const Bytes bytes = __builtin_convertvector(values, Bytes);
-        std::memcpy(to, &bytes, lanes);
+                                      const typename VectorOf<lanes>::Register& multiplier, std::byte* to,
+                                      std::int64_t count = lanes) const {
+        using Bytes [[gnu::vector_size(16)]] = std::uint8_t;
+        const auto scaled = __builtin_convertvector(sums, typename VectorOf<lanes>::Register) * multiplier;
+        typename IntegersOf<lanes>::Register rounded;
+        Bytes bytes;
+        Vnni<lanes == 16>::round(scaled, rounded);
+        rounded += zero - flip;
+        Vnni<lanes == 16>::saturate(rounded, bytes);
+        bytes ^= flip;
+        if (count == lanes) {
+            std::memcpy(to, &bytes, lanes);
+            return;
+        }
+        using Eights [[gnu::vector_size(16)]] = std::uint64_t;
+        auto rest = reinterpret_cast<Eights>(bytes);
+        if ((count & 8) != 0) {
+            std::memcpy(to, &rest, 8);
+            rest[0] = rest[1];
+            to += 8;
+        }
+        std::uint64_t few = rest[0];
+        for (int size = 4; size > 0; size /= 2) {
+            if ((count & size) == 0) continue;
+            std::memcpy(to, &few, static_cast<std::size_t>(size));
+            few >>= 8 * size;
+            to += size;
+        }
     }
+#endif
 };
 
 #if defined(__x86_64__)
@@ -53,6 +72,12 @@ struct VnniPanel {
     std::int64_t quads = 0;                ///< of source channels, a tap
     const std::int8_t* weights = nullptr;  ///< [tap][quad][channel][4]
     const std::int32_t* start = nullptr;   ///< of the sums, a channel
+    // Where bytes are stored, or null for sums:
+    const std::int64_t* places = nullptr;  ///< per pixel, from `dst`
+    std::byte* dst = nullptr;              ///< of the first channel
+    std::int64_t last = 0;                 ///< of the last vector, from there
+    const float* multiplier = nullptr;
+    ByteScaling scaling;
 };
 
 /// `flip`: the sources are signed, and become unsigned by adding 128.
@@ -104,6 +129,7 @@ struct VnniTile {
                 }
             }
         }
+        if (panel.places != nullptr) return store_bytes<rows, vectors>(panel, sums);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 16
@@ -111,7 +137,28 @@ struct VnniTile {
                 *reinterpret_cast<Unaligned*>(result + (r * vectors + v) * lanes) = sums[r][v];
     }
 
-    /// The first rows_of(vectors) pixels, or the first one: sums as [pixel][vectors * lanes].
+    template <int rows, int vectors>
+    [[gnu::always_inline]] static void store_bytes(const VnniPanel& panel, const Register (&sums)[rows][vectors]) {
+        using Floats = typename VectorOf<lanes>::Register;
+        const ByteScaling scaling = panel.scaling;
+        const std::int64_t* places = panel.places;
+        std::byte* dst = panel.dst;
+        const std::int64_t last = panel.last;
+        Floats multipliers[vectors];
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; ++v)
+            multipliers[v] =
+                *reinterpret_cast<const typename VectorOf<lanes>::Unaligned*>(panel.multiplier + v * lanes);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; ++r) {
+            std::byte* pixel = dst + places[r];
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; ++v)
+                scaling.store<lanes>(sums[r][v], multipliers[v], pixel + (v + 1 < vectors ? v * lanes : last));
+        }
+    }
+
+    /// The first rows_of(vectors) pixels, or the first one: bytes, or sums as [pixel][vectors * lanes].
     [[gnu::always_inline]] static void multiply(const VnniPanel& panel, int vectors, bool single,
                                                 std::int32_t* result) {
         if constexpr (lanes == 16) {
