@@ -88,11 +88,16 @@ private:
         return std::min(strip.rows->results, strip.shape->dst[1] - strip.first_row);
     }
 
-    /// Four rows of source; a step of 0 keeps to the padding.
+    /// Four rows of the source, from some column on.
     struct Sources {
         const std::uint8_t* rows[4];
-        std::int64_t steps[4];  ///< 0 or 1
-        const std::uint8_t* last = nullptr;
+        std::int64_t mask[4];                ///< of what to add: a row of padding is the same everywhere
+        const std::uint8_t* last = nullptr;  ///< the row that ends last
+
+        [[gnu::always_inline]] void advance(std::int64_t bytes) {
+            for (int i = 0; i < 4; ++i) rows[i] += bytes & mask[i];
+            last += last == nullptr ? 0 : bytes;
+        }
     };
 
     static Sources find_sources(const VnniStrip& strip, std::int64_t set, const std::uint8_t* padding) {
@@ -106,7 +111,7 @@ private:
             for (std::int64_t r = 0; r < strip.rows->results; ++r) read = read || strip.rows->tap(s, row, r) >= 0;
             const bool inside = read && z >= 0 && z < s.src[0] && y >= 0 && y < s.src[1];
             sources.rows[i] = inside ? strip.src + z * s.src_step[0] + y * s.src_step[1] : padding;
-            sources.steps[i] = inside ? 1 : 0;
+            sources.mask[i] = inside ? -1 : 0;
             if (inside) sources.last = sources.rows[i];
         }
         return sources;
@@ -114,11 +119,10 @@ private:
 
     template <int lanes>
     [[gnu::always_inline]] static void interleave_set(const VnniStrip& strip, std::int64_t set) {
-        constexpr std::int64_t most = 4 * lanes;
         const QuantizedShape& s = *strip.shape;
-        std::uint8_t padding[most];
+        std::uint8_t padding[4 * lanes];
         std::memset(padding, strip.padding, sizeof padding);
-        const Sources sources = find_sources(strip, set, padding);
+        Sources sources = find_sources(strip, set, padding);
         const std::int64_t column_bytes = 4 * strip.channels;
         const std::int64_t columns = strip.rows->columns;
         std::uint8_t* to = strip.interleaved + set * columns * column_bytes;
@@ -127,43 +131,50 @@ private:
         std::memset(to, strip.padding ^ strip.flip, static_cast<std::size_t>(left * column_bytes));
         to += left * column_bytes;
         if (s.src_step[2] == strip.channels) {
-            interleave_run<lanes>(strip, sources, 0, inside * strip.channels, to);
+            interleave_run<lanes>(strip, sources, inside * strip.channels, to);
         } else {
-            for (std::int64_t x = 0; x < inside; ++x)
-                interleave_run<lanes>(strip, sources, x * s.src_step[2], strip.channels, to + x * column_bytes);
+            for (std::int64_t x = 0; x < inside; ++x, sources.advance(s.src_step[2]))
+                interleave_run<lanes>(strip, sources, strip.channels, to + x * column_bytes);
         }
         std::memset(to + inside * column_bytes, strip.padding ^ strip.flip,
                     static_cast<std::size_t>((columns - left - inside) * column_bytes));
     }
 
-    /// `count` bytes of each row, from `from`. More is written, up to 16 * lanes bytes, and made good by what follows.
+    /// `count` bytes of each row. More is written, up to 16 * lanes bytes, and made good by what follows; what is read
+    /// beyond the rows is within the source.
     template <int lanes>
-    [[gnu::always_inline]] static void interleave_run(const VnniStrip& strip, const Sources& sources, std::int64_t from,
+    [[gnu::always_inline]] static void interleave_run(const VnniStrip& strip, const Sources& sources,
                                                       std::int64_t count, std::uint8_t* to) {
+        constexpr std::int64_t most = 4 * lanes;
+        const std::int64_t safe = sources.last == nullptr ? count : strip.src_end - sources.last - most;
+        const std::uint8_t* rows[4];
+        std::int64_t done = 0;
+        for (; done < count && done <= safe; done += most) {
+            for (int i = 0; i < 4; ++i) rows[i] = sources.rows[i] + (done & sources.mask[i]);
+            interleave<lanes>(strip, rows, to + 4 * done);
+        }
+        if (done >= count) return;
+        std::uint8_t ends[4][most] = {};
+        for (int i = 0; i < 4; ++i) {
+            std::memcpy(ends[i], sources.rows[i] + (done & sources.mask[i]), static_cast<std::size_t>(count - done));
+            rows[i] = ends[i];
+        }
+        interleave<lanes>(strip, rows, to + 4 * done);
+    }
+
+    template <int lanes>
+    [[gnu::always_inline]] static void interleave(const VnniStrip& strip, const std::uint8_t* const (&rows)[4],
+                                                  std::uint8_t* to) {
         using Register = typename IntegersOf<lanes>::Register;
         using Unaligned = typename IntegersOf<lanes>::Unaligned;
-        constexpr std::int64_t most = 4 * lanes;
         Register quarters;
         Vnni<lanes == 16>::quarters_of(quarters);
         const Register flip = Register{} + static_cast<std::int32_t>(0x01010101U * strip.flip);
-        for (const std::int64_t end = from + count; from < end; from += most, to += 4 * most) {
-            Register x[4];
-            if (sources.last == nullptr || strip.src_end - sources.last >= from + most) {
-                for (int i = 0; i < 4; ++i)
-                    x[i] = *reinterpret_cast<const Unaligned*>(sources.rows[i] + from * sources.steps[i]);
-            } else {
-                const auto left = static_cast<std::size_t>(std::min(most, end - from));
-                for (int i = 0; i < 4; ++i) {
-                    std::uint8_t bytes[most] = {};
-                    std::memcpy(bytes, sources.rows[i] + from * sources.steps[i], left);
-                    x[i] = *reinterpret_cast<const Unaligned*>(bytes);
-                }
-            }
-            for (Register& bytes : x) bytes ^= flip;
-            Register y[4];
-            Vnni<lanes == 16>::interleave(x, quarters, y);
-            for (int q = 0; q < 4; ++q) *reinterpret_cast<Unaligned*>(to + q * most) = y[q];
-        }
+        Register x[4];
+        for (int i = 0; i < 4; ++i) x[i] = *reinterpret_cast<const Unaligned*>(rows[i]) ^ flip;
+        Register y[4];
+        Vnni<lanes == 16>::interleave(x, quarters, y);
+        for (int q = 0; q < 4; ++q) *reinterpret_cast<Unaligned*>(to + q * 4 * lanes) = y[q];
     }
 
     /// A vector of channels after the other, the last one with channels of the one before, rather than fewer. Of less
@@ -298,7 +309,7 @@ public:
 
     void run(const Frame& frame) const override {
         if (shape_.images * shape_.pixels() == 0) return;
-        const std::int64_t strips = (shape_.dst[1] + rows_.results - 1) / rows_.results;
+        const std::int64_t strips = this->strips();
         const auto chunks = static_cast<std::int64_t>(chunks_.size());
         const std::int64_t count = shape_.images * shape_.dst[0] * chunks * strips;
         const std::int64_t work = rows_.results * shape_.dst[2] * shape_.taps() * shape_.groups / chunks;
@@ -331,22 +342,27 @@ private:
         return s;
     }
 
-    /// So many channels at once that the interleaved rows stay in the first cache.
+    /// All channels at once, if the interleaved rows stay in the second cache and there is work for all threads: rows
+    /// are read from end to end then.
     void make_chunks() {
-        constexpr std::int64_t cache = 40 << 10;
+        constexpr std::int64_t cache = 512 << 10;
         const std::int64_t channels = shape_.groups;
-        const std::int64_t vectors = (channels + lanes_ - 1) / lanes_;
-        const std::int64_t vector_bytes = std::max<std::int64_t>(1, 4 * lanes_ * rows_.sets * rows_.columns);
-        const std::int64_t most = std::clamp<std::int64_t>(cache / vector_bytes, 1, 64 / lanes_);
-        const std::int64_t count = vectors * vector_bytes <= cache ? 1 : (vectors + most - 1) / most;
+        vectors_ = (channels + lanes_ - 1) / lanes_;
+        const std::int64_t bytes = vectors_ * lanes_ * 4 * rows_.sets * rows_.columns;
+        const std::int64_t parts = std::max<std::int64_t>(1, shape_.images * shape_.dst[0] * strips());
+        const std::int64_t wanted = std::max((bytes + cache - 1) / cache, (max_threads() + parts - 1) / parts);
+        const std::int64_t most = std::max<std::int64_t>(1, channels / 64);
+        const std::int64_t count = std::min(wanted, most);
         for (std::int64_t i = 0; i < count; ++i) {
-            const std::int64_t begin = vectors * i / count;
+            const std::int64_t begin = vectors_ * i / count;
             const std::int64_t first = begin * lanes_;
-            const std::int64_t end = std::min(vectors * (i + 1) / count * lanes_, channels);
+            const std::int64_t end = std::min(vectors_ * (i + 1) / count * lanes_, channels);
             chunks_.push_back({first, end - first, begin});
             most_channels_ = std::max(most_channels_, end - first);
         }
     }
+
+    std::int64_t strips() const { return (shape_.dst[1] + rows_.results - 1) / rows_.results; }
 
     /// Of one vector of channels.
     std::int64_t weight_bytes() const { return rows_.sets * shape_.kernel[2] * rows_.results * 4 * lanes_; }
@@ -355,7 +371,6 @@ private:
         padding_ = constants.padding();
         flip_ = constants.flip();
         scaling_ = constants.scaling();
-        vectors_ = (shape_.groups + lanes_ - 1) / lanes_;
         weights_ = AlignedMemory(static_cast<std::size_t>(vectors_ * weight_bytes()));
         parameters_ = AlignedMemory(static_cast<std::size_t>(vectors_ * lanes_ * 8));
         std::memset(weights_.get(), 0, weights_.size());
