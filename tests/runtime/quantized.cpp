@@ -2,6 +2,8 @@
 // tables of bytes.
 #include <doctest/doctest.h>
 
+#include <map>
+
 #include "runtime/kernels/byte_table.hpp"
 #include "runtime/kernels/quantized_convolution.hpp"
 #include "tests/runtime/single_step.hpp"
@@ -24,22 +26,25 @@ struct Case {
 
     explicit Case(Random& random) {
         const bool depthwise = pick(random, 0, 2) == 0;
-        const std::int64_t groups = depthwise ? pick(random, 2, 150) : pick(random, 0, 3) == 0 ? pick(random, 2, 3) : 1;
+        const std::int64_t groups = depthwise                 ? pick_channels(random)
+                                    : pick(random, 0, 3) == 0 ? pick(random, 2, 3)
+                                                              : 1;
         const std::int64_t ic = depthwise ? 1 : pick(random, 0, 1) == 0 ? 4 * pick(random, 1, 20) : pick(random, 1, 30);
         const std::int64_t oc = depthwise ? 1 : pick(random, 1, 140);
         const std::int64_t images = pick(random, 1, 2);
+        const int axes = static_cast<int>(std::max<std::int64_t>(1, pick(random, -1, 3)));
         std::vector<std::int64_t> src{images, groups * ic};
         std::vector<std::int64_t> dst{images, groups * oc};
         std::vector<std::int64_t> weights{groups * oc, ic};
         spec.ints[0] = groups;
-        for (int i = 0; i < 2; ++i) {
-            const std::int64_t kernel = pick(random, 0, 1) == 0 ? 1 : pick(random, 2, 5);
-            const std::int64_t stride = pick(random, 1, 2);
+        for (int i = 0; i < axes; ++i) {
+            const std::int64_t kernel = pick(random, 0, 1) == 0 ? 1 : pick(random, 2, axes == 3 ? 3 : 7);
+            const std::int64_t stride = pick(random, 1, 3);
             const std::int64_t dilation = pick(random, 0, 3) == 0 ? 2 : 1;
             const std::int64_t reach = (kernel - 1) * dilation;
             const std::int64_t before = pick(random, 0, reach + 1);
             const std::int64_t after = pick(random, 0, reach + 1);
-            const std::int64_t size = pick(random, 1, 14) + std::max<std::int64_t>(0, reach - before);
+            const std::int64_t size = pick(random, 1, axes == 3 ? 5 : 20) + std::max<std::int64_t>(0, reach - before);
             spec.ints[1 + i] = stride;
             spec.ints[4 + i] = dilation;
             spec.ints[7 + i] = before;
@@ -47,8 +52,9 @@ struct Case {
             dst.push_back((size + before + after - reach - 1) / stride + 1);
             weights.push_back(kernel);
         }
-        const auto order = pick(random, 0, 5) == 0 ? std::vector<int>{} : channels_last(4);
-        add(0, random_bytes(random, layout(pick_byte(random), src, order)));
+        const auto order = pick(random, 0, 5) == 0 ? std::vector<int>{} : channels_last(2 + axes);
+        const auto gap = [&] { return pick(random, 0, 3) == 0 ? pick(random, 1, 20) : 0; };
+        add(0, random_bytes(random, layout(pick_byte(random), src, order, gap())));
         add(2, random_bytes(random, layout(pick_byte(random), weights)));
         if (pick(random, 0, 3) != 0) add(1, random_bytes(random, layout(operands[0].spec.dtype, {1})));
         add_weight_zeros(random, groups * oc);
@@ -59,8 +65,14 @@ struct Case {
             if (pick(random, 0, 3) != 0) add(6, random_bytes(random, layout(result, {1})));
             if (pick(random, 0, 1) == 0) add(7, random_bytes(random, layout(result, {256})));
         }
-        add(8, make_operand(layout(result, dst, order)));
+        add(8, make_operand(layout(result, dst, order, gap())));
         spec.operand_count = 9;
+    }
+
+    /// Less than a vector of any width, odd, whole, and enough for several parts.
+    static std::int64_t pick_channels(Random& random) {
+        constexpr std::int64_t most[] = {8, 16, 40, 150, 400};
+        return pick(random, 2, most[pick(random, 0, 4)]);
     }
 
     void add(std::size_t i, Operand operand) {
@@ -109,8 +121,8 @@ struct Case {
             of_channel.dims[0] = 1;
             for_each_index(of_channel, [&](const std::int64_t* w) {
                 const std::int64_t channel = oc / shape.channels * shape.src_channels + w[1];
-                std::int64_t at[4] = {index[0], channel};
-                for (int i = 0; i < 2; ++i) {
+                std::int64_t at[max_rank] = {index[0], channel};
+                for (int i = 0; i + 2 < of_channel.rank; ++i) {
                     at[2 + i] = index[2 + i] * spec.ints[1 + i] - spec.ints[7 + i] + w[2 + i] * spec.ints[4 + i];
                     if (at[2 + i] < 0 || at[2 + i] >= operands[0].spec.dims[2 + i]) return;
                 }
@@ -135,7 +147,14 @@ struct Case {
         return operands[7].bytes.empty() ? value : byte(7, value & 0xff);
     }
 
-    /// All but the source constant, for the one kernel or the other.
+    /// By the kernel that needs VPDPBUSD and takes this, if there is one.
+    static std::unique_ptr<Operation> make_vnni(const Builder& builder, const KernelSpec& spec, Isa isa) {
+        if (VnniDepthwise::fits(builder, spec, isa)) return std::make_unique<VnniDepthwise>(builder, spec, isa);
+        if (VnniConvolution::fits(builder, spec, isa)) return std::make_unique<VnniConvolution>(builder, spec, isa);
+        return nullptr;
+    }
+
+    /// All but the source constant, for the kernel that takes anything or that of bytes. Empty if that does not fit.
     std::vector<std::int32_t> run(Isa isa, bool vnni, int threads) {
         std::vector<std::byte> pool;
         StepSpec row;
@@ -149,46 +168,60 @@ struct Case {
         }
         const ThreadScope scope(threads);
         const Builder builder{dnnl::engine(dnnl::engine::kind::cpu, 0), &row, pool.data(), nullptr};
-        std::unique_ptr<Operation> operation;
-        if (!vnni) operation = std::make_unique<QuantizedConvolution>(builder, spec, isa);
-        else if (VnniDepthwise::fits(builder, spec, isa))
-            operation = std::make_unique<VnniDepthwise>(builder, spec, isa);
-        else if (VnniConvolution::fits(builder, spec, isa))
-            operation = std::make_unique<VnniConvolution>(builder, spec, isa);
-        else return {};
-        std::fill(operands[8].bytes.begin(), operands[8].bytes.end(), std::byte{0x55});
+        const std::unique_ptr<Operation> operation =
+            vnni ? make_vnni(builder, spec, isa) : std::make_unique<QuantizedConvolution>(builder, spec, isa);
+        if (operation == nullptr) return {};
+        implementation = operation->implementation();
+        std::fill(operands[8].bytes.begin(), operands[8].bytes.end(), untouched);
         const AlignedMemory scratch(operation->scratch_bytes());
         operation->run({addresses, scratch.get(), nullptr, nullptr});
-        std::vector<std::int32_t> results;
+        return results();
+    }
+
+    /// The elements of the result. What lies between them must be as it was.
+    std::vector<std::int32_t> results() {
+        std::vector<std::byte> between = operands[8].bytes;
+        std::vector<std::int32_t> elements;
         for_each_index(operands[8].spec, [&](const std::int64_t* index) {
             const std::int64_t at = offset_of(operands[8].spec, index);
-            results.push_back(operands[8].spec.dtype == DataType::i32 ? operands[8].data<std::int32_t>()[at]
-                                                                      : byte(8, at));
+            const bool wide = operands[8].spec.dtype == DataType::i32;
+            elements.push_back(wide ? operands[8].data<std::int32_t>()[at] : byte(8, at));
+            const auto size = static_cast<std::int64_t>(size_of(operands[8].spec.dtype));
+            std::fill_n(between.begin() + at * size, size, untouched);
         });
-        return results;
+        CHECK(std::count(between.begin(), between.end(), untouched) == static_cast<std::ptrdiff_t>(between.size()));
+        return elements;
     }
+
+    static constexpr std::byte untouched{0x55};
+    std::string implementation;  ///< what ran last
 };
 
 }  // namespace
 
 TEST_CASE("quantized convolutions are exact, by every kernel") {
     Random random(3);
-    int by_vnni = 0;
-    for (int i = 0; i < 100; ++i) {
+    std::map<std::string, int> runs;
+    for (int i = 0; i < 250; ++i) {
         Case test(random);
         CAPTURE(i);
         const auto expected = test.expected();
         for (const Isa isa : {Isa::baseline, Isa::v3, Isa::v4}) {
             if (isa > detect_isa()) continue;
-            for (const int threads : {1, 3}) {
-                CHECK(test.run(isa, false, threads) == expected);
-                const auto results = test.run(isa, true, threads);
-                if (!results.empty()) CHECK(results == expected);
-                by_vnni += results.empty() ? 0 : 1;
-            }
+            for (const int threads : {1, 3})
+                for (const bool vnni : {false, true}) {
+                    const auto results = test.run(isa, vnni, threads);
+                    if (results.empty()) continue;
+                    CHECK(results == expected);
+                    ++runs[test.implementation];
+                }
         }
     }
-    if (has_vnni(detect_isa())) CHECK(by_vnni > 50);
+    for (const Isa isa : {Isa::v3, Isa::v4}) {
+        if (isa > detect_isa() || !has_vnni(isa)) continue;
+        CHECK(runs[std::string("igata:vnni_convolution:") + name_of(isa)] > 100);
+        CHECK(runs[std::string("igata:vnni_depthwise:") + name_of(isa)] > 50);
+    }
 }
 
 TEST_CASE("byte_table looks up each byte, in any layout") {
