@@ -58,6 +58,7 @@ public:
     /// `result` may be dst. `operands` as in the step.
     void run(const float* result, float* dst, std::byte* const* operands) const {
         const std::int64_t inner = loops_.back().extent;
+        if (inner == 0) return;
         const std::int64_t pieces = (inner + piece - 1) / piece;
         std::int64_t outer = 1;
         for (std::size_t i = 0; i + 1 < loops_.size(); ++i) outer *= loops_[i].extent;

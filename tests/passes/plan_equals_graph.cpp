@@ -162,6 +162,7 @@ TEST_CASE("networks with an extent of zero compute the same as plans") {
              "graph g (a: f32[2,0], b: f32[0,3], c: f32[3]) -> (y) { y = Gemm(a, b, c) }",
              "graph g (a: f32[2,0,4,4], b: f32[3,0,3,3], c: f32[3]) -> (y) { y = Conv(a, b, c) => max(x0, 0.5) }",
              "graph g (a: f32[2,3,4,4], b: f32[0,3,3,3]) -> (y) { y = Conv(a, b) }",
+             "graph g (a: f32[0,3,4,4], b: f32[4,3,3,3]) -> (y) { y = Conv(a, b) => x0 * sigmoid(x0) }",
              "graph g (a: f32[2,0], b: f32[0]) -> (y) { y = LayerNormalization(a, b) }",
              "graph g (a: f32[1,2,0], b: f32[2]) -> (y) { y = InstanceNormalization(a, b, b) }",
              "graph g (a: f32[1,2,0], b: f32[2]) -> (y) { y = GroupNormalization(a, b, b) {num_groups=2} }",
