@@ -95,7 +95,7 @@ void check_node(const OpDef& op, const InferContext& context) {
 
 /// Later passes multiply dims without a second thought.
 void check_size(const InferContext& context, const ValueType& type) {
-    constexpr std::int64_t most_elements = std::int64_t{1} << 42;
+    constexpr std::int64_t most_elements = std::int64_t{1} << 38;
     std::int64_t count = 1;
     for (const std::int64_t dim : type.dims) {
         if (dim < 0) context.fail(fmt::format("its result {} has a negative dim", to_string(type)));

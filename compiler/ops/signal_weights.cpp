@@ -9,14 +9,14 @@ namespace igata {
 
 namespace {
 
-constexpr std::int64_t most_elements = std::int64_t{1} << 28;
+constexpr std::int64_t most_elements = std::int64_t{1} << 24;  // far more than a window has
 
 template <class Context>
 std::int64_t size_argument(const Context& c, std::size_t i, const char* what) {
     const Dims values = tensor_argument(c, i, what)->to_i64();
     if (values.size() != 1) throw std::invalid_argument(fmt::format("{} must be one number", what));
     if (values[0] < 0 || values[0] > most_elements)
-        throw std::invalid_argument(fmt::format("{} is {}", what, values[0]));
+        throw std::invalid_argument(fmt::format("{} is {}, not from 0 to {}", what, values[0], most_elements));
     return values[0];
 }
 

@@ -83,6 +83,8 @@ TEST_CASE("windows, periodic and symmetric") {
     CHECK(run_single({"HannWindow", {scalar(1)}, symmetric}) == floats({1}, {1}));
     CHECK(run_single({"HannWindow", {scalar(0)}, {{"output_datatype", attr(11)}}}) == Tensor(DataType::f64, {0}));
     CHECK_THROWS_AS(run_op({"HannWindow", {scalar(-1)}}), BadInput);
+    CHECK_THROWS_WITH_AS(run_op({"HannWindow", {scalar(1 << 28)}}),
+                         "HannWindow 'node': size is 268435456, not from 0 to 16777216", BadInput);
 }
 
 TEST_CASE("MelWeightMatrix") {

@@ -75,6 +75,15 @@ TEST_CASE("infer_types refuses to gather from nothing, and windows out of all bo
     CHECK_NOTHROW(inferred("graph opset=13 (x: f32[0,2], i: i64[0]) -> (y) { y = Gather(x, i) }", remarks));
 }
 
+TEST_CASE("infer_types refuses what no machine holds") {
+    Remarks remarks;
+    CHECK_THROWS_WITH_AS(
+        inferred("graph opset=13 () -> (y) { a = constant i64[] {0} b = constant i64[] {1000000000000} "
+                 "c = constant i64[] {1} y = Range(a, b, c) }",
+                 remarks),
+        "Range (opset 13): its result i64[1000000000000] is too large", BadInput);
+}
+
 TEST_CASE("a lack of memory names the node") {
     Node node;
     node.op = "Tile";
