@@ -9,6 +9,7 @@
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/lowering.hpp"
+#include "compiler/ops/open_axes.hpp"
 
 namespace igata {
 
@@ -71,6 +72,10 @@ OpDef arg_op(std::string name) {
         return carry_reduced({as_dim(arg_axis(c.node(), c.dims(0).size()))}, c.attrs().get_int("keepdims", 1) != 0,
                              axis);
     };
+    op.close = [](ExpandContext& c) {  // what is beyond comes after its equals
+        const bool last = c.attrs().get_int("select_last_index", 0) != 0;
+        return !last && close_filled(c.node().op == "ArgMax" ? lowest : highest)(c);
+    };
     op.eval = eval_arg;
     op.lower = lower_arg;
     return op;
@@ -123,6 +128,7 @@ OpDef cumulative_op(std::string name, int since, int newest) {
         static_cast<void>(cumulative_axis(c));
         c.set_output(0, c.input(0));
     };
+    op.close = [](ExpandContext& c) { return reopen_filled(c, c.node().op == "CumProd" ? 1 : 0); };
     op.eval = eval_cumulative;
     op.lower = [](LowerContext& c) {
         const Attrs& attrs = c.node().attrs;

@@ -11,6 +11,8 @@ namespace igata {
 /// What an operator's carry_axis returns that takes only what is there and makes results of fixed size of it: the true
 /// size becomes one more input.
 inline constexpr int takes_size = -2;
+/// Likewise, where what lies beyond the true size is part of the results: they are as large as the types say.
+inline constexpr int closes = -3;
 
 /// Inputs are broadcast against each other.
 inline int carry_elementwise(const InferContext& c, std::size_t input, int axis) {

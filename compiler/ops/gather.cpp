@@ -9,6 +9,7 @@
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/lowering.hpp"
+#include "compiler/ops/open_axes.hpp"
 
 namespace igata {
 
@@ -79,6 +80,18 @@ void lower_gather(LowerContext& c) {
     add_kernel(c, "gather", {as_dim(axis)}, {data, c.input(1), c.output(0)});
 }
 
+/// Of an axis of which only the data decide how much there is: negative indices count from the true end.
+bool close_gather(ExpandContext& c) {
+    const auto open = open_axis(c, 0);
+    const std::size_t axis = axis_of(c.node(), c.dims(0).size());
+    if (!is_open_along(c, 0, axis) || c.dims(0)[axis] == 0) return false;
+    const ValueId indices = converted(c, c.value(1), c.dtype(1), DataType::i64);
+    const ValueId places =
+        c.map(fmt::format("max(min(select(x0 < 0, x0 + x1, x0), {}), 0)", c.dims(0)[axis] - 1), {indices, open->size});
+    c.finish(0, c.add("Gather", {bounded(c, c.value(0)), places}, c.attrs()));
+    return true;
+}
+
 OpDef gather_op() {
     OpDef op;
     op.name = "Gather";
@@ -96,6 +109,7 @@ OpDef gather_op() {
         const int grown = static_cast<int>(c.dims(1).size()) - 1;
         return axis == own ? -1 : axis < own ? axis : axis + grown;
     };
+    op.close = close_gather;
     return op;
 }
 
@@ -180,6 +194,22 @@ void eval_gather_nd(EvalContext& c) {
     }
 }
 
+/// Likewise, in the element of each tuple that is an index along the axis.
+bool close_gather_nd(ExpandContext& c) {
+    const auto open = open_axis(c, 0);
+    const std::int64_t tuple = c.dims(1).empty() ? 0 : c.dims(1).back();
+    if (!open || open->axis >= tuple || c.attrs().get_int("batch_dims", 0) != 0) return false;
+    const std::int64_t dim = c.dims(0)[as_index(open->axis)];
+    if (dim == 0) return false;
+    Dims along(as_index(tuple), 0);
+    along[as_index(open->axis)] = 1;
+    const ValueId places =
+        c.map(fmt::format("select(x2 == 1, max(min(select(x0 < 0, x0 + x1, x0), {}), 0), x0)", dim - 1),
+              {c.value(1), open->size, c.constant_value(Tensor::of_dims(along))});
+    c.finish(0, c.add("GatherND", {bounded(c, c.value(0)), places}));
+    return true;
+}
+
 OpDef gather_nd_op() {
     OpDef op;
     op.name = "GatherND";
@@ -193,6 +223,7 @@ OpDef gather_nd_op() {
         const bool is_tuple = axis + 1 == static_cast<int>(c.dims(input).size());
         return input == 1 && !is_tuple && axis >= c.attrs().get_int("batch_dims", 0) ? axis : -1;
     };
+    op.close = close_gather_nd;
     op.lower = [](LowerContext& c) {
         const std::int64_t batch = c.node().attrs.get_int("batch_dims", 0);
         add_kernel(c, "gather_nd", {batch}, {c.input(0), c.input(1), c.output(0)});

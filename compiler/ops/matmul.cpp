@@ -3,6 +3,7 @@
 
 #include "compiler/ir/interpret.hpp"
 #include "compiler/ops/op.hpp"
+#include "compiler/ops/open_axes.hpp"
 #include "compiler/ops/rules/fold_affine.hpp"
 #include "compiler/ops/widen.hpp"
 
@@ -280,6 +281,14 @@ void lower_gemm(LowerContext& ctx) {
     ctx.add_map(sum, {result, ctx.input(2)}, result);
 }
 
+/// Products of what is not there are zero.
+bool close_matmul(ExpandContext& c) {
+    const std::size_t inner = c.dims(1).size() == 1 ? 0 : c.dims(1).size() - 2;
+    if (!is_open_along(c, 0, c.dims(0).size() - 1) || !is_open_along(c, 1, inner)) return false;
+    c.finish_again({filled(c, 0, 0), filled(c, 1, 0)});
+    return true;
+}
+
 /// Before opset 7, C was broadcast only where an attribute said so.
 void raise_gemm(Graph&, NodeIt node) { node->attrs.erase("broadcast"); }
 
@@ -299,6 +308,7 @@ void register_matmul(Registry& registry) {
         const bool is_row = input == 0 && c.dims(1).size() >= 2 && axis + 2 == static_cast<int>(c.dims(0).size());
         return is_row ? static_cast<int>(c.graph().value(c.node().outputs[0]).type.dims.size()) - 2 : -1;
     };
+    matmul.close = close_matmul;
     registry.add(std::move(matmul));
 
     OpDef gemm;

@@ -71,6 +71,8 @@ public:
     ValueId add(std::string_view op, std::vector<ValueId> inputs, Attrs attrs = {});
     /// A new Map: the expression of the inputs, broadcast.
     ValueId map(const std::string& body, std::vector<ValueId> inputs);
+    /// The node once more with other inputs; it gives all its results.
+    void finish_again(std::vector<ValueId> inputs);
     /// Whoever reads the node's output i reads `value` instead. Every output must get one.
     void finish(std::size_t i, ValueId value);
 
@@ -116,8 +118,8 @@ public:
     /// How an input (own or epilogue operand, by index in node().inputs) is laid out. A constant is a row-major view in
     /// the weights.
     virtual View input(std::size_t i) = 0;
-    /// Where an output is to be stored: a fresh dense buffer, in the order that assign_layouts chose for the value, or its
-    /// place in a larger value (then dense, too, unless the operator `stores_anywhere`).
+    /// Where an output is to be stored: a fresh dense buffer, in the order that assign_layouts chose for the value, or
+    /// its place in a larger value (then dense, too, unless the operator `stores_anywhere`).
     virtual View output(std::size_t i) = 0;
     /// Likewise, in an order of the operator's own choice.
     virtual View output_in_order(std::size_t i, const std::vector<int>& order) = 0;
@@ -250,8 +252,13 @@ struct OpDef {
     /// max_outputs - 1), which infer_types adds to the node.
     std::function<int(const InferContext&, std::size_t output)> open_axis;
     /// Of an input that is open along `axis`, or whose element `axis` is a true size: the axis of all outputs that is
-    /// made of it element by element, or takes_size, or -1 (as without it): refused.
+    /// made of it element by element, or takes_size, or closes, or -1 (as without it): `close` or refused.
     std::function<int(const InferContext&, std::size_t input, int axis)> carry_axis;
+    /// Where an input is open along an axis that the operator does not carry: replaces the node by nodes that look at
+    /// what is there only (see open_axes.hpp), or returns false. The types of its results may not be known.
+    std::function<bool(ExpandContext&)> close;
+    /// The input that says how much there is of attribute `axis` of all results, unless it is a constant; -1 if none.
+    int size_input = -1;
     /// Elementwise operators: the expression of one element, operands = the inputs; `infer`, `eval` and `lower` then
     /// follow from it where they are not given (see elementwise.hpp), and fuse_maps turns the node into a Map.
     std::function<ExprPtr(const Graph&, const Node&)> expression;
@@ -302,6 +309,8 @@ const OpDef& op_of(const Node& node);
 
 /// Replaces a node by what its operator's `expand` makes of it; returns the first node that is to be visited next.
 NodeIt expand_node(Graph& graph, NodeIt node);
+/// Likewise with `close`; nothing if the operator has none, or it returns false.
+std::optional<NodeIt> close_node(Graph& graph, NodeIt node);
 /// Runs `infer` on one node and stores the results in the graph's values.
 void infer_node(Graph& graph, Node& node);
 /// Runs one node on constants or recorded tensors, its epilogue included. `inputs` as node.inputs (null where absent).

@@ -6,6 +6,7 @@
 
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/open_axes.hpp"
 #include "compiler/ops/rewriting.hpp"
 
 namespace igata {
@@ -143,6 +144,58 @@ std::optional<std::string> drop_empty_pad(RuleMatch& m) {
     return none ? replace(m, m["y"], m["x"]) : not_worth_it();
 }
 
+/// The entry of `pads` before an axis; the one behind it is half its length further. Nothing where the axis has none.
+std::optional<std::size_t> pad_entry(const InferContext& c, std::int64_t axis) {
+    const Dims axes = normalize_axes(integers(c, 3, "axes").value_or(Dims{}), c.dims(0).size());
+    if (!c.has_input(3)) return as_index(axis);
+    const auto found = std::ranges::find(axes, axis);
+    return found == axes.end() ? std::nullopt : std::optional(static_cast<std::size_t>(found - axes.begin()));
+}
+
+bool is_padded(const InferContext& c, std::int64_t axis) {
+    const auto entry = pad_entry(c, axis);
+    const Tensor* pads = c.constant(1);
+    if (!entry || pads == nullptr) return entry.has_value();
+    const Dims values = pads->to_i64();
+    return values.at(*entry) != 0 || values.at(*entry + values.size() / 2) != 0;
+}
+
+/// The elements of x, open along its axis, with `before` and `behind` of the value around them: each place of the
+/// result is one of the source or has the value.
+ValueId padded(ExpandContext& c, ValueId x, const TrueSize& open, ValueId before, ValueId behind) {
+    const ValueId zero = c.constant_value(Tensor::scalar(std::int64_t{0}));
+    const ValueId one = c.constant_value(Tensor::scalar(std::int64_t{1}));
+    const ValueId total = c.map("x0 + x1 + x2", {before, open.size, behind});
+    const ValueId places = c.add("Range", {zero, total, one});
+    const std::int64_t last = std::max<std::int64_t>(c.dims(0)[as_index(open.axis)] - 1, 0);
+    const ValueId from = c.map(fmt::format("max(min(x0 - x1, {}), 0)", last), {places, before});
+    const ValueId elements = c.add("Gather", {bounded(c, x), from}, {{"axis", open.axis}});
+    Dims around;
+    for (std::size_t i = 0; i < c.dims(0).size(); ++i)
+        if (as_dim(i) != open.axis) around.push_back(as_dim(i));
+    const ValueId grid = c.add("Unsqueeze", {places, c.constant_value(Tensor::of_dims(around))});
+    const ValueId value = c.has_input(2) ? reshape(c, c.value(2), {}) : c.constant_value(Tensor(c.dtype(0), {}));
+    return c.map("select(logical_and(x0 >= x1, x0 < x1 + x2), x3, x4)", {grid, before, open.size, elements, value});
+}
+
+/// The other axes first, then the open one.
+bool close_pad(ExpandContext& c) {
+    const auto open = open_axis(c, 0);
+    if (!open || !is_constant_mode(c.node()) || c.dims(1).size() != 1) return false;
+    const std::size_t entry = pad_entry(c, open->axis).value();
+    const std::size_t behind = entry + as_index(c.dims(1)[0]) / 2;
+    Dims of_others(as_index(c.dims(1)[0]), 1);
+    of_others[entry] = of_others[behind] = 0;
+    std::vector<ValueId> inputs = c.node().inputs;
+    inputs[1] = c.map("x0 * x1", {c.value(1), c.constant_value(Tensor::of_dims(of_others))});
+    const ValueId x = c.add("Pad", std::move(inputs), c.attrs());
+    const auto pad = [&](std::size_t i) {
+        return c.add("Gather", {c.value(1), c.constant_value(Tensor::scalar(as_dim(i)))});
+    };
+    c.finish(0, padded(c, x, *open, pad(entry), pad(behind)));
+    return true;
+}
+
 /// Opset 1 called the pads `paddings`; up to opset 10 pads and value were attributes.
 void raise_pad(Graph& graph, NodeIt node) {
     if (node->attrs.has("paddings")) {
@@ -171,6 +224,10 @@ void register_pad(Registry& registry) {
             c.fail(fmt::format("constant_value is {}, should be one element", to_string(c.input(2))));
         c.set_output(0, {c.dtype(0), resolve_padding(c).dims});
     };
+    op.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+        return input == 0 && !is_padded(c, axis) ? axis : -1;
+    };
+    op.close = close_pad;
     op.eval = eval_pad;
     op.lower = lower_pad;
     op.rules = {{"drop-empty-pad", "y = Pad(x, p, ...)", drop_empty_pad}};

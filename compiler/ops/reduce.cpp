@@ -7,6 +7,7 @@
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/lowering.hpp"
+#include "compiler/ops/open_axes.hpp"
 #include "compiler/ops/rewriting.hpp"
 
 namespace igata {
@@ -212,6 +213,35 @@ std::optional<std::string> mean_to_pool(RuleMatch& m) {
     return replace(m, m["y"], insert_reshape(m.graph, m.at("y"), pooled, m.type("y").dims));
 }
 
+// Axes of which only the data decide how much there is
+// ------------------------------------------------------------------
+
+double neutral_of(Reduce kind) {
+    switch (kind) {
+        case Reduce::sum: return 0;
+        case Reduce::product: return 1;
+        case Reduce::maximum: return lowest;
+        case Reduce::minimum: return highest;
+    }
+    return 0;
+}
+
+/// The sum of what there is, divided by its number.
+bool close_mean(ExpandContext& c) {
+    const auto open = open_axis(c, 0);
+    if (!open) return false;
+    std::int64_t n = 1;  // that a result stems from, but for the open axis
+    for (const std::int64_t axis : reduced_axes(c))
+        if (axis != open->axis) n *= c.dims(0)[as_index(axis)];
+    const DataType wide = is_floating(c.dtype(0)) ? widened(c.dtype(0)) : DataType::i64;
+    std::vector<ValueId> inputs = with_filled(c, 0);
+    inputs[0] = converted(c, inputs[0], c.dtype(0), wide);
+    const ValueId sum = c.add("ReduceSum", std::move(inputs), c.attrs());
+    const std::string mean = fmt::format("cast<{}>(x0 / cast<{}>({} * x1))", name_of(c.dtype(0)), name_of(wide), n);
+    c.finish(0, c.map(mean, {sum, open->size}));
+    return true;
+}
+
 OpDef reduction(std::string name, int newest) {
     OpDef op;
     op.name = std::move(name);
@@ -235,6 +265,7 @@ void register_reduce(Registry& registry) {
             c.set_output(0, reduce_exactly(row, c.input(0), reduced_axes(c)).reshaped(c.output_type(0).dims));
         };
         op.lower = [&row](LowerContext& c) { lower_reduce(c, row); };
+        op.close = op.name == "ReduceMean" ? close_mean : std::function(close_filled(neutral_of(row.kind)));
         if (op.name == "ReduceMean") op.rules.push_back({"mean-to-pool", "y = ReduceMean(x, axes)", mean_to_pool});
         registry.add(std::move(op));
     }
@@ -243,6 +274,7 @@ void register_reduce(Registry& registry) {
         c.set_output(0, log_sum_exp(c.input(0), reduced_axes(c)).reshaped(c.output_type(0).dims));
     };
     op.lower = lower_log_sum_exp;
+    op.close = close_filled(lowest);
     registry.add(std::move(op));
 }
 

@@ -157,15 +157,30 @@ void infer_node(Graph& graph, Node& node) {
     }
 }
 
-NodeIt expand_node(Graph& graph, NodeIt node) {
-    const OpDef& op = op_of(*node);
+namespace {
+
+/// Replaces the node by what `replacement(context)` puts before it, if that returns true.
+template <class Replacement>
+std::optional<NodeIt> replace_node(Graph& graph, NodeIt node, const Replacement& replacement) {
     const bool is_first = node == graph.nodes.begin();
     const NodeIt before = is_first ? node : std::prev(node);
     ExpandContext context(graph, node);
-    check_node(op, context);
-    name_in_errors(*node, [&] { op.expand(context); });
+    check_node(op_of(*node), context);
+    if (!name_in_errors(*node, [&] { return replacement(context); })) return std::nullopt;
     graph.nodes.erase(node);
     return is_first ? graph.nodes.begin() : std::next(before);
+}
+
+}  // namespace
+
+NodeIt expand_node(Graph& graph, NodeIt node) {
+    const auto expand = [&](ExpandContext& context) { return op_of(*node).expand(context), true; };
+    return *replace_node(graph, node, expand);
+}
+
+std::optional<NodeIt> close_node(Graph& graph, NodeIt node) {
+    const OpDef& op = op_of(*node);
+    return op.close ? replace_node(graph, node, op.close) : std::nullopt;
 }
 
 std::vector<Tensor> eval_node(const Graph& graph, const Node& node, const std::vector<const Tensor*>& inputs) {
@@ -224,6 +239,15 @@ ValueId ExpandContext::add(std::string_view op, std::vector<ValueId> inputs, Att
 ValueId ExpandContext::map(const std::string& body, std::vector<ValueId> inputs) {
     return graph_.insert(at_, make_map(node().name, expr::parse(body), std::move(inputs)),
                          name_of_result(graph_, node()));
+}
+
+void ExpandContext::finish_again(std::vector<ValueId> inputs) {
+    Node made = node();
+    made.inputs = std::move(inputs);
+    for (ValueId& id : made.outputs)
+        if (id != no_value) id = graph_.add_value(graph_.value(id).name);
+    const NodeIt again = graph_.nodes.insert(at_, std::move(made));
+    for (std::size_t i = 0; i < again->outputs.size(); ++i) finish(i, again->outputs[i]);
 }
 
 void ExpandContext::finish(std::size_t i, ValueId value) {

@@ -17,6 +17,7 @@
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/lowering.hpp"
+#include "compiler/ops/open_axes.hpp"
 
 namespace igata {
 
@@ -104,6 +105,16 @@ void lower_compress(LowerContext& c) {
                {2, 3});
 }
 
+/// Of open data, what an equally open condition selects.
+bool close_compress(ExpandContext& c) {
+    const auto axis = axis_of(c.node(), c.dims(0));
+    const bool is_line = axis || c.dims(0).size() == 1;
+    const auto data = open_axis(c, 0);
+    if (!open_axis(c, 1) || (data && (!is_line || !is_open_along(c, 0, axis.value_or(0))))) return false;
+    c.finish_again({data ? bounded(c, c.value(0)) : c.value(0), filled(c, 1, 0)});
+    return true;
+}
+
 OpDef compress_op() {
     OpDef op;
     op.name = "Compress";
@@ -118,6 +129,7 @@ OpDef compress_op() {
     op.open_axis = [](const InferContext& c, std::size_t output) {
         return output == 0 && c.constant(1) == nullptr ? axis_or_first(c) : -1;
     };
+    op.close = close_compress;
     op.note = "no strings";
     return op;
 }
@@ -158,6 +170,7 @@ OpDef non_zero_op() {
                    {1, 2});
     };
     op.open_axis = [](const InferContext&, std::size_t output) { return output == 0 ? 1 : -1; };
+    op.close = close_filled(0);
     op.note = "no strings";
     return op;
 }
@@ -398,6 +411,21 @@ void eval_suppression(EvalContext& c) {
     set_size(c, 1, size);
 }
 
+/// Boxes that are not there have a score that no threshold lets through.
+bool close_suppression(ExpandContext& c) {
+    using namespace suppression;
+    const bool boxes_fit = !open_axis(c, boxes) || is_open_along(c, boxes, 1);
+    if (!is_open_along(c, scores, 2) || !boxes_fit) return false;
+    std::vector<ValueId> inputs = c.node().inputs;
+    inputs.resize(least + 1, no_value);
+    if (open_axis(c, boxes)) inputs[boxes] = bounded(c, c.value(boxes));
+    inputs[scores] = filled(c, scores, lowest);
+    const ValueId none = c.constant_value(Tensor::scalar(std::numeric_limits<float>::lowest()));
+    inputs[least] = c.has_input(least) ? c.map("max(x0, x1)", {c.value(least), none}) : none;
+    c.finish_again(std::move(inputs));
+    return true;
+}
+
 OpDef non_max_suppression_op() {
     OpDef op;
     op.name = "NonMaxSuppression";
@@ -417,6 +445,7 @@ OpDef non_max_suppression_op() {
         add_kernel(c, "non_max_suppression", {is_centered(c.node()) ? 1 : 0}, operands, {5, 6});
     };
     op.open_axis = [](const InferContext&, std::size_t output) { return output == 0 ? 0 : -1; };
+    op.close = close_suppression;
     return op;
 }
 

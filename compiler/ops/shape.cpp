@@ -10,6 +10,7 @@
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/composition.hpp"
+#include "compiler/ops/open_axes.hpp"
 #include "compiler/ops/rewriting.hpp"
 #include "compiler/ops/rules/reshape.hpp"
 
@@ -70,12 +71,36 @@ OpDef size_op() {
 
 // Reshape and its kin ------------------------------------------------------------------------------------------------
 
+/// What there is of an outermost axis comes first in memory, and is so many elements of the result's outermost axis.
+bool close_reshape(ExpandContext& c) {
+    const auto open = open_axis(c, 0);
+    const Dims& to = c.graph().value(c.node().outputs[0]).type.dims;
+    const auto outermost = [](const Dims& dims) {
+        const auto found = std::ranges::find_if(dims, [](std::int64_t dim) { return dim != 1; });
+        return static_cast<std::size_t>(found - dims.begin());
+    };
+    const auto inside = [](const Dims& dims, std::size_t axis) {
+        return element_count({dims.begin() + as_dim(axis) + 1, dims.end()});
+    };
+    if (!open || outermost(c.dims(0)) < as_index(open->axis) || outermost(to) == to.size()) return false;
+    const std::size_t axis = outermost(to);
+    const std::int64_t inner = inside(c.dims(0), as_index(open->axis));
+    const std::int64_t wanted = inside(to, axis);
+    if (wanted == 0 || inner == 0 || (inner % wanted != 0 && wanted % inner != 0)) return false;
+    const ValueId size =
+        c.map(inner >= wanted ? fmt::format("x0 * {}", inner / wanted) : fmt::format("x0 / {}", wanted / inner),
+              {open->size});
+    c.finish(0, opened(c, reshape(c, bounded(c, c.value(0)), to), axis, size));
+    return true;
+}
+
 /// An operator that gives its first input new dims: all that differs is how `dims_of` finds them.
 OpDef reshaping(std::string name, std::function<Dims(const InferContext&)> dims_of) {
     OpDef op;
     op.name = std::move(name);
     op.is_reshape = true;
     op.carry_axis = carry_reshape;
+    op.close = close_reshape;
     op.infer = [dims_of = std::move(dims_of)](InferContext& c) { c.set_output(0, {c.dtype(0), dims_of(c)}); };
     op.eval = [](EvalContext& c) { c.set_output(0, c.input(0).reshaped(c.output_type(0).dims)); };
     op.lower = [](LowerContext& c) {

@@ -7,6 +7,7 @@
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/carry_axis.hpp"
+#include "compiler/ops/open_axes.hpp"
 #include "compiler/ops/rewriting.hpp"
 
 namespace igata {
@@ -64,6 +65,88 @@ std::optional<std::string> drop_whole_slice(RuleMatch& m) {
     return forwards ? replace(m, m["y"], m["x"]) : not_worth_it();
 }
 
+/// The elements [start, end) by `step` of an axis, of which there are `size` and at most `dim`.
+struct OpenRange {
+    ValueId start, end, size;
+    std::int64_t dim, step;
+    std::optional<std::int64_t> known_start, known_end;
+
+    OpenRange(ExpandContext& c, const TrueSize& open, std::size_t entry, std::int64_t by)
+        : size(open.size),
+          dim(c.dims(0)[as_index(open.axis)]),
+          step(std::clamp(by, -dim - 1, dim + 1)),
+          known_start(known(c, 1, entry)),
+          known_end(known(c, 2, entry)) {
+        const ValueId at = c.constant_value(Tensor::scalar(as_dim(entry)));
+        const std::string counted = "select(x0 < 0, max(x0 + x1, 0), x0)";
+        const std::string first = step > 0 ? "min(" + counted + ", x1)" : "min(" + counted + ", x1 - 1)";
+        const std::string last = step > 0 ? first : "min(select(x0 < 0, max(x0 + x1, -1), x0), x1 - 1)";
+        const auto bound = [&](std::size_t input, const std::string& body) {
+            const ValueId asked = c.add("Gather", {c.value(input), at});
+            return c.map(body, {converted(c, asked, c.dtype(input), DataType::i64), size});
+        };
+        start = bound(1, first);
+        end = bound(2, last);
+    }
+
+    ValueId count(ExpandContext& c) const {
+        const std::int64_t by = std::abs(step);
+        return c.map(fmt::format("max((x1 - x0 + {}) / {}, 0)", by - 1, by),
+                     step > 0 ? std::vector<ValueId>{start, end} : std::vector<ValueId>{end, start});
+    }
+
+    std::int64_t most() const {
+        if (!known_start || !known_end) return dim == 0 ? 0 : (dim - 1) / std::abs(step) + 1;
+        std::int64_t count = 0;
+        for (std::int64_t at = 0; at <= dim; ++at)
+            count = std::max(count, resolve_range(0, at, *known_start, *known_end, step).count);
+        return count;
+    }
+
+    ValueId elements(ExpandContext& c, ValueId x, std::int64_t axis) const {
+        const std::int64_t n = most();
+        if (n == 0) return slice(c, x, axis, 0, 0);
+        if (known_start && *known_start >= 0 && step > 0)
+            return slice(c, x, axis, *known_start, *known_start + (n - 1) * step + 1, step);
+        const ValueId places =
+            c.map(fmt::format("max(min(x0 + {} * x1, {}), 0)", step, dim - 1), {start, counting(c, n, 1, 0)});
+        return c.add("Gather", {x, places}, {{"axis", axis}});
+    }
+
+private:
+    static std::optional<std::int64_t> known(ExpandContext& c, std::size_t input, std::size_t entry) {
+        if (c.constant(input) == nullptr) return std::nullopt;
+        return bounded_integers(*c.constant(input)).at(entry);
+    }
+};
+
+/// The other axes first, then the open one, on its own.
+bool close_slice(ExpandContext& c) {
+    const auto open = open_axis(c, 0);
+    if (!open || (c.has_input(3) && c.constant(3) == nullptr) || (c.has_input(4) && c.constant(4) == nullptr))
+        return false;
+    Dims every(as_index(c.dims(1).at(0)));
+    for (std::size_t i = 0; i < every.size(); ++i) every[i] = as_dim(i);
+    const Dims axes = normalize_axes(integers(c, 3, "axes").value_or(every), c.dims(0).size());
+    const Dims steps = integers(c, 4, "steps").value_or(Dims(axes.size(), 1));
+    const auto own = std::ranges::find(axes, open->axis);
+    if (own == axes.end()) return false;
+    const auto entry = static_cast<std::size_t>(own - axes.begin());
+    ValueId x = c.value(0);
+    if (axes.size() > 1) {
+        every.erase(every.begin() + as_dim(entry));
+        const auto others = [&](ValueId of_all) {
+            return c.add("Gather", {of_all, c.constant_value(Tensor::of_dims(every))});
+        };
+        x = c.add("Slice", {x, others(c.value(1)), others(c.value(2)), others(c.constant_value(Tensor::of_dims(axes))),
+                            others(c.constant_value(Tensor::of_dims(steps)))});
+    }
+    const OpenRange range(c, *open, entry, steps[entry]);
+    const ValueId elements = range.elements(c, bounded(c, x), open->axis);
+    c.finish(0, opened(c, elements, as_index(open->axis), range.count(c)));
+    return true;
+}
+
 OpDef slice_op() {
     OpDef op;
     op.name = "Slice";
@@ -96,6 +179,7 @@ OpDef slice_op() {
         }
         return axis;
     };
+    op.close = close_slice;
     op.rules = {{"drop-whole-slice", "y = Slice(x, ...)", drop_whole_slice}};
     return op;
 }
@@ -202,6 +286,36 @@ void for_each_piece(const Context& c, const View& whole, Body body) {
     }
 }
 
+/// All that the inputs have room for, and of that the elements which are there, by their places.
+bool close_concat(ExpandContext& c) {
+    const std::size_t axis = concat_axis(c.node(), c.dims(0).size());
+    std::vector<ValueId> parts;
+    std::int64_t room = 0;
+    for (std::size_t i = 0; i < c.input_count(); ++i) {
+        if (open_axis(c, i) && !is_open_along(c, i, axis)) return false;
+        room += c.dims(i)[axis];
+    }
+    for (std::size_t i = 0; i < c.input_count(); ++i)
+        parts.push_back(open_axis(c, i) ? bounded(c, c.value(i)) : c.value(i));
+    ValueId joined = concat(c, std::move(parts), as_dim(axis));
+    const ValueId places = counting(c, room, 1, 0);
+    ValueId from = places;
+    ValueId end = c.constant_value(Tensor::scalar(std::int64_t{0}));
+    for (std::size_t i = 0; i < c.input_count(); ++i) {
+        const std::int64_t most = c.dims(i)[axis];
+        const auto open = open_axis(c, i);
+        const ValueId size = open ? open->size : c.constant_value(Tensor::scalar(most));
+        end = c.map("x0 + x1", {end, size});
+        if (open && i + 1 < c.input_count())
+            from = c.map(fmt::format("x0 + select(x1 < x2, 0, {} - x3)", most), {from, places, end, size});
+    }
+    if (from != places && room > 0)
+        joined =
+            c.add("Gather", {joined, c.map(fmt::format("min(x0, {})", room - 1), {from})}, {{"axis", as_dim(axis)}});
+    c.finish(0, opened(c, joined, axis, end));
+    return true;
+}
+
 OpDef concat_op() {
     OpDef op;
     op.name = "Concat";
@@ -220,7 +334,8 @@ OpDef concat_op() {
     };
     op.lower = [](LowerContext& c) {
         for_each_piece(c, c.output(0), [&](std::size_t i, const View& piece) {
-            if (element_count(piece.dims) > 0 && !is_same_memory(c.input(i), piece)) c.add_map(expr::operand(0), {c.input(i)}, piece);
+            if (element_count(piece.dims) > 0 && !is_same_memory(c.input(i), piece))
+                c.add_map(expr::operand(0), {c.input(i)}, piece);
         });
     };
     op.joined_axis = concat_axis;
@@ -229,6 +344,7 @@ OpDef concat_op() {
             if (!c.graph().value(id).true_size) return -1;
         return carry_unless(concat_axis(c.node(), c.dims(0).size()), axis);
     };
+    op.close = close_concat;
     op.rules = {{"drop-concat-of-one", "y = Concat(x)", [](RuleMatch& m) { return replace(m, m["y"], m["x"]); }}};
     return op;
 }

@@ -12,6 +12,7 @@
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/lowering.hpp"
+#include "compiler/ops/open_axes.hpp"
 #include "compiler/ops/rewriting.hpp"
 
 namespace igata {
@@ -79,7 +80,7 @@ void hardmax_line(std::vector<double>& line) {
 
 /// An operator on the lines of one floating tensor.
 template <class LineOp>
-OpDef line_op(std::string name, int newest, LineOp line) {
+OpDef line_op(std::string name, int newest, double neutral, LineOp line) {
     OpDef op;
     op.name = std::move(name);
     op.newest = newest;
@@ -96,6 +97,7 @@ OpDef line_op(std::string name, int newest, LineOp line) {
     op.carry_axis = [](const InferContext& c, std::size_t, int axis) {
         return carry_unless(softmax_axis(c.node(), c.dims(0).size()), axis);
     };
+    op.close = [neutral](ExpandContext& c) { return reopen_filled(c, neutral); };
     return op;
 }
 
@@ -189,18 +191,18 @@ void lower_lp(LowerContext& c) {
 }  // namespace
 
 void register_softmax(Registry& registry) {
-    OpDef softmax = line_op("Softmax", 13, [](const Node&, auto& line) { softmax_line(line); });
+    OpDef softmax = line_op("Softmax", 13, lowest, [](const Node&, auto& line) { softmax_line(line); });
     softmax.lower = lower_softmax;
-    OpDef log_softmax = line_op("LogSoftmax", 13, [](const Node&, auto& line) { log_softmax_line(line); });
+    OpDef log_softmax = line_op("LogSoftmax", 13, lowest, [](const Node&, auto& line) { log_softmax_line(line); });
     log_softmax.lower = lower_softmax;
     softmax.widens_halves = log_softmax.widens_halves = true;
-    OpDef hardmax = line_op("Hardmax", 13, [](const Node&, auto& line) { hardmax_line(line); });
+    OpDef hardmax = line_op("Hardmax", 13, lowest, [](const Node&, auto& line) { hardmax_line(line); });
     hardmax.lower = lower_hardmax;
     for (OpDef* op : {&softmax, &log_softmax, &hardmax}) {
         op->raise = raise_to_matrix;
         registry.add(std::move(*op));
     }
-    OpDef lp = line_op("LpNormalization", 22, lp_line);
+    OpDef lp = line_op("LpNormalization", 22, 0, lp_line);
     lp.attrs.push_back({"p", AttrKind::integer});
     lp.lower = lower_lp;
     registry.add(std::move(lp));

@@ -8,6 +8,7 @@
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/lowering.hpp"
+#include "compiler/ops/open_axes.hpp"
 
 namespace igata {
 
@@ -92,6 +93,13 @@ void register_top_k(Registry& registry) {
     op.attrs = {{"axis", AttrKind::integer}, {"largest", AttrKind::integer}, {"sorted", AttrKind::integer}};
     op.raise = raise_top_k;
     op.infer = infer_top_k;
+    op.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+        const auto own = static_cast<int>(top_k_axis(c.node(), c.dims(0).size()));
+        return input == 1 ? own : axis == own ? -1 : axis;
+    };
+    op.close = [](ExpandContext& c) {
+        return close_filled(c.attrs().get_int("largest", 1) != 0 ? lowest : highest)(c);
+    };
     op.eval = eval_top_k;
     op.lower = lower_top_k;
     registry.add(std::move(op));

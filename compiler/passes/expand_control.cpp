@@ -303,7 +303,7 @@ void infer_nodes(Graph& graph, NodeIt begin, NodeIt end, Remarks& remarks) {
             continue;
         }
         if (!has_subgraphs(*node)) {
-            infer_sized(graph, *node++);
+            node = infer_sized(graph, node);
             continue;
         }
         check_sizes(graph, *node);

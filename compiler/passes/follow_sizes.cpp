@@ -4,7 +4,10 @@
 //     graph (x: bool[2,3]) -> (z, z.size) { y, z.size = NonZero(x)  z = Transpose(y) }      z: i64[6,2], z.size: i64
 //
 // An operator that makes each element from one of the open axis computes what lies beyond the true size, too, and
-// nobody looks at it. Others are refused.
+// nobody looks at it. Others put something neutral there first (OpDef::close), or are refused.
+//
+//     y = ReduceMax(n)
+//     f = Map(counting, n.size, n) => select(x0 < x1, x2, lowest)  y = ReduceMax(f)
 //
 // A size may also go through shape arithmetic and become a dim again: whoever needs the shape at compile time gets the
 // largest, and what it makes is open.
@@ -33,6 +36,19 @@ namespace {
         fmt::format("{}: the size of its input '{}' depends on the data", describe(node), graph.value(input).name));
 }
 
+/// Others in the node's place, by its operator's `close`; refuses it where there is none.
+NodeIt close_or_refuse(Graph& graph, NodeIt node, ValueId input) {
+    if (const std::optional<NodeIt> next = close_node(graph, node)) return *next;
+    refuse(graph, *node, input);
+}
+
+/// An input whose size depends on the data, or no_value.
+ValueId open_input(const Graph& graph, const Node& node) {
+    for (const ValueId id : node.inputs)
+        if (id != no_value && graph.value(id).true_size) return id;
+    return no_value;
+}
+
 /// Sets the results of a node whose inputs are constants.
 void fold_open(Graph& graph, const Node& node) {
     const OpDef& op = op_of(node);
@@ -53,13 +69,6 @@ void fold_open(Graph& graph, const Node& node) {
 }
 
 // Shape arithmetic ---------------------------------------------------------------------------------------------------
-
-/// A tensor of integers that are known, but for some that are a true size.
-struct SizedTensor {
-    Tensor most;                       ///< with the largest size in their places
-    std::vector<std::size_t> entries;  ///< the places
-    ValueId size = no_value;
-};
 
 /// What makes a value of constants and one true size alone.
 struct Arithmetic {
@@ -83,12 +92,11 @@ struct Arithmetic {
     }
 };
 
-std::optional<Arithmetic> arithmetic_of(const Graph& graph, ValueId result) {
+using LargestSizes = std::map<ValueId, std::int64_t>;
+
+/// Nothing if other values than constants and one of the sizes go into the result.
+std::optional<Arithmetic> arithmetic_of(const Graph& graph, ValueId result, const LargestSizes& sizes) {
     constexpr std::int64_t most_elements = 64;  // far more than a shape has
-    std::map<ValueId, std::int64_t> sizes;
-    for (std::size_t i = 0; i < graph.value_count(); ++i)
-        if (const Value& value = graph.value(static_cast<ValueId>(i)); value.true_size)
-            sizes[value.true_size->size] = value.type.dims.at(static_cast<std::size_t>(value.true_size->axis));
     Arithmetic arithmetic;
     std::set<ValueId> wanted;
     const auto want = [&](ValueId id) {
@@ -116,31 +124,96 @@ std::optional<Arithmetic> arithmetic_of(const Graph& graph, ValueId result) {
     return arithmetic;
 }
 
-/// Found by trying small, middling and large sizes: each element must be the same for all, or the size itself.
+/// Back to a size that an operator of its own makes; else to any, which others may make of two.
+std::optional<Arithmetic> arithmetic_of(const Graph& graph, ValueId result) {
+    LargestSizes all;
+    for (std::size_t i = 0; i < graph.value_count(); ++i)
+        if (const Value& value = graph.value(static_cast<ValueId>(i)); value.true_size)
+            all[value.true_size->size] = value.type.dims.at(static_cast<std::size_t>(value.true_size->axis));
+    if (all.empty()) return std::nullopt;
+    LargestSizes made;
+    for (const Node& node : graph.nodes)
+        if (op_of(node).open_axis)
+            if (const auto size = all.find(node.outputs.back()); size != all.end()) made.insert(*size);
+    const std::optional<Arithmetic> arithmetic = arithmetic_of(graph, result, made);
+    return arithmetic ? arithmetic : arithmetic_of(graph, result, all);
+}
+
+/// Sizes up to the largest: all, or where there are many, those at both ends and enough between.
+Dims sample_sizes(std::int64_t largest) {
+    constexpr std::int64_t few = 512;
+    Dims sizes;
+    const std::int64_t step = std::max<std::int64_t>(1, largest / few);
+    for (std::int64_t at = 0; at <= largest; at += at < few || at + few >= largest ? 1 : step) sizes.push_back(at);
+    return sizes;
+}
+
+/// A tensor of integers that follow from a true size.
+struct SizedTensor {
+    Tensor most;                       ///< the largest that each can get
+    std::vector<std::size_t> entries;  ///< those that are not the same for all sizes
+};
+
+/// Found by trying sizes. Nothing if one could be negative.
 std::optional<SizedTensor> sized_tensor(const Graph& graph, ValueId id) {
     const std::optional<Arithmetic> arithmetic = arithmetic_of(graph, id);
     if (!arithmetic) return std::nullopt;
-    const std::int64_t largest = arithmetic->largest;
-    SizedTensor sized{arithmetic->evaluate(graph, id, largest), {}, arithmetic->size};
+    SizedTensor sized{arithmetic->evaluate(graph, id, arithmetic->largest), {}};
     if (!is_integer(sized.most.dtype())) return std::nullopt;
-    const Dims most = sized.most.to_i64();
-    std::vector<bool> constant(most.size(), true);
-    std::vector<bool> size(most.size(), true);
-    for (const std::int64_t at : {std::int64_t{0}, std::int64_t{1}, largest / 2, largest - 1, largest}) {
-        if (at < 0 || at > largest) continue;
+    const Dims at_largest = sized.most.to_i64();
+    Dims most = at_largest;
+    std::vector<bool> varies(most.size(), false);
+    std::vector<bool> negative(most.size(), false);
+    for (const std::int64_t at : sample_sizes(arithmetic->largest)) {
         const Dims values = arithmetic->evaluate(graph, id, at).to_i64();
         if (values.size() != most.size()) return std::nullopt;
         for (std::size_t i = 0; i < most.size(); ++i) {
-            constant[i] = constant[i] && values[i] == most[i];
-            size[i] = size[i] && values[i] == at;
+            varies[i] = varies[i] || values[i] != at_largest[i];
+            negative[i] = negative[i] || values[i] < 0;
+            most[i] = std::max(most[i], values[i]);
         }
     }
     for (std::size_t i = 0; i < most.size(); ++i) {
-        if (constant[i]) continue;
-        if (!size[i]) return std::nullopt;
+        if (!varies[i]) continue;
+        if (negative[i]) return std::nullopt;
         sized.entries.push_back(i);
     }
+    sized.most = Tensor::of_dims(most).reshaped(sized.most.dims()).cast(sized.most.dtype());
     return sized;
+}
+
+/// Two true sizes are the same whatever the data.
+bool is_same_size(const Graph& graph, ValueId a, ValueId b) {
+    if (a == b) return true;
+    const std::optional<Arithmetic> of_a = arithmetic_of(graph, a);
+    const std::optional<Arithmetic> of_b = arithmetic_of(graph, b);
+    if (!of_a || !of_b || of_a->size != of_b->size) return false;
+    const Dims sizes = sample_sizes(of_a->largest);
+    return std::all_of(sizes.begin(), sizes.end(), [&](std::int64_t at) {
+        return of_a->evaluate(graph, a, at).to_i64() == of_b->evaluate(graph, b, at).to_i64();
+    });
+}
+
+/// One element of a tensor of integers as a true size, no larger than `most`.
+ValueId size_of_entry(Graph& graph, NodeIt before, ValueId tensor, std::size_t entry, std::int64_t most) {
+    const auto typed = [&](Node node) {
+        const ValueId result = graph.insert(before, std::move(node), "size");
+        infer_and_fold(graph, *std::prev(before));
+        return result;
+    };
+    const auto node_of = [&](std::string_view op, std::vector<ValueId> inputs) {
+        Node node;
+        node.op = op;
+        node.name = before->name;
+        node.inputs = std::move(inputs);
+        node.version = op_of(node).newest;
+        return node;
+    };
+    const ValueId flat = typed(node_of("Reshape", {tensor, graph.add_constant("shape", Tensor::of_dims({-1}))}));
+    const ValueId element =
+        typed(node_of("Gather", {flat, graph.add_constant("index", Tensor::scalar(static_cast<std::int64_t>(entry)))}));
+    const std::string body = fmt::format("min(cast<i64>(x0), {})", most);
+    return typed(make_map(before->name, expr::parse(body), {element}));
 }
 
 /// An element of an input that was a true size and is the largest now.
@@ -151,7 +224,8 @@ struct BoundEntry {
 
 /// Types the node. Where it wants to know integers at compile time that are known but for a true size, it gets the
 /// largest: those that it needs, from the last input to the first, since data come before what shapes them.
-std::vector<BoundEntry> infer_bound(Graph& graph, Node& node) {
+std::vector<BoundEntry> infer_bound(Graph& graph, NodeIt at) {
+    Node& node = *at;
     std::vector<BoundEntry> bound;
     try {
         infer_and_fold(graph, node);
@@ -161,7 +235,10 @@ std::vector<BoundEntry> infer_bound(Graph& graph, Node& node) {
             if (node.inputs[i] == no_value || graph.is_constant(node.inputs[i])) continue;
             const std::optional<SizedTensor> sized = sized_tensor(graph, node.inputs[i]);
             if (!sized) continue;
-            for (const std::size_t entry : sized->entries) bound.push_back({i, entry, node.inputs[i], sized->size});
+            const Dims most = sized->most.to_i64();
+            for (const std::size_t entry : sized->entries)
+                bound.push_back(
+                    {i, entry, node.inputs[i], size_of_entry(graph, at, node.inputs[i], entry, most[entry])});
             node.inputs[i] = graph.add_constant(graph.value(node.inputs[i]).name, sized->most);
             try {
                 infer_and_fold(graph, node);
@@ -174,31 +251,40 @@ std::vector<BoundEntry> infer_bound(Graph& graph, Node& node) {
     }
 }
 
-/// Gives the outputs of a typed node the true sizes that its inputs have.
-void carry_sizes(Graph& graph, Node& node, const std::vector<BoundEntry>& bound) {
+/// Gives the outputs of a typed node the true sizes that its inputs have. Returns an input that it does not carry, or
+/// no_value.
+ValueId carry_sizes(Graph& graph, Node& node, const std::vector<BoundEntry>& bound) {
+    const OpDef& op = op_of(node);
     std::optional<TrueSize> carried;
+    ValueId refused = no_value;
     const InferContext context(graph, node);
     const auto carry = [&](std::size_t input, int axis, ValueId value, ValueId size) {
-        const int to = op_of(node).carry_axis ? op_of(node).carry_axis(context, input, axis) : -1;
-        const bool agrees = !carried || (carried->axis == to && carried->size == size);
-        if (to == -1 || !agrees) refuse(graph, node, value);
-        carried = {to, size};
+        const int to = op.carry_axis ? op.carry_axis(context, input, axis) : -1;
+        const bool agrees =
+            !carried || to == closes || (carried->axis == to && is_same_size(graph, carried->size, size));
+        if (to == -1 || !agrees) refused = value;
+        else if (to != closes) carried = {to, size};
     };
     for (std::size_t i = 0; i < context.input_count(); ++i)
         if (const auto own = context.has_input(i) ? graph.value(node.input(i)).true_size : std::nullopt)
             carry(i, own->axis, node.input(i), own->size);
     for (const BoundEntry& each : bound) carry(each.input, static_cast<int>(each.entry), each.value, each.size);
+    if (refused != no_value) return refused;
+    if (op.size_input >= 0 && !graph.is_constant(node.inputs[static_cast<std::size_t>(op.size_input)]))
+        carried = {static_cast<int>(node.attrs.get_int("axis", 0)),
+                   node.inputs[static_cast<std::size_t>(op.size_input)]};
     if (carried && carried->axis == takes_size) node.inputs.push_back(carried->size);
     else if (carried)
         for (const ValueId id : node.outputs)
             if (id != no_value) graph.value(id).true_size = carried;
+    return no_value;
 }
 
 }  // namespace
 
 NodeIt infer_open(Graph& graph, NodeIt node) {
     const OpDef& op = op_of(*node);
-    check_sizes(graph, *node);
+    if (const ValueId open = open_input(graph, *node); open != no_value) return close_or_refuse(graph, node, open);
     const auto size_output = static_cast<std::size_t>(op.max_outputs) - 1;
     if (node->outputs.size() <= size_output) {
         node->outputs.resize(size_output, no_value);
@@ -217,15 +303,16 @@ NodeIt infer_open(Graph& graph, NodeIt node) {
 }
 
 void check_sizes(const Graph& graph, const Node& node) {
-    if (op_of(node).carry_axis) return;
-    for (const ValueId id : node.inputs)
-        if (id != no_value && graph.value(id).true_size) refuse(graph, node, id);
+    if (const ValueId open = open_input(graph, node); open != no_value) refuse(graph, node, open);
 }
 
-void infer_sized(Graph& graph, Node& node) {
-    check_sizes(graph, node);
-    const std::vector<BoundEntry> bound = infer_bound(graph, node);
-    carry_sizes(graph, node, bound);
+NodeIt infer_sized(Graph& graph, NodeIt node) {
+    const std::vector<ValueId> inputs = node->inputs;
+    ValueId refused = op_of(*node).carry_axis ? no_value : open_input(graph, *node);
+    if (refused == no_value) refused = carry_sizes(graph, *node, infer_bound(graph, node));
+    if (refused == no_value) return std::next(node);
+    node->inputs = inputs;
+    return close_or_refuse(graph, node, refused);
 }
 
 void add_size_outputs(Graph& graph) {

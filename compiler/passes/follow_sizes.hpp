@@ -10,11 +10,12 @@ namespace igata {
 /// next node.
 NodeIt infer_open(Graph& graph, NodeIt node);
 
-/// Throws Unsupported if an input's size depends on the data and the operator has no OpDef::carry_axis.
+/// Throws Unsupported if an input's size depends on the data.
 void check_sizes(const Graph& graph, const Node& node);
-/// Types the node, and folds it if that is cheap; its outputs have the true sizes that its inputs have, or make. Throws
-/// Unsupported if it mixes elements that are there with others.
-void infer_sized(Graph& graph, Node& node);
+/// Types the node, and folds it if that is cheap; its outputs have the true sizes that its inputs have, or make. Where
+/// it mixes elements that are there with others, its operator's `close` puts nodes in its place, or Unsupported is
+/// thrown. Returns the node to be visited next.
+NodeIt infer_sized(Graph& graph, NodeIt node);
 
 /// The graph's outputs whose sizes depend on the data are marked, and the sizes become outputs after them.
 void add_size_outputs(Graph& graph);
