@@ -128,6 +128,7 @@ OpDef cumulative_op(std::string name, int since, int newest) {
         static_cast<void>(cumulative_axis(c));
         c.set_output(0, c.input(0));
     };
+    op.carry_axis = [](const InferContext& c, std::size_t, int axis) { return carry_unless(cumulative_axis(c), axis); };
     op.close = [](ExpandContext& c) { return reopen_filled(c, c.node().op == "CumProd" ? 1 : 0); };
     op.eval = eval_cumulative;
     op.lower = [](LowerContext& c) {

@@ -1,5 +1,6 @@
 // BatchNormalization. With constant parameters it is an affine map per channel:
 //     y = BatchNormalization(x, scale, bias, mean, variance)   =>  m = Mul(x, a)  y = Add(m, b)
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/moments.hpp"
 #include "compiler/ops/rewriting.hpp"
 
@@ -139,6 +140,9 @@ void register_batch_normalization(Registry& registry) {
                                         {"spatial", AttrKind::integer},
                                         {"training_mode", AttrKind::integer}});
     batch.max_outputs = 5;
+    batch.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+        return c.output_count() == 1 && c.attrs().get_int("training_mode", 0) == 0 ? carry_batch(c, input, axis) : -1;
+    };
     batch.rules = {
         {"batch-normalization-to-affine", "y = BatchNormalization(x, scale, bias, mean, variance)", to_affine}};
     batch.raise = raise_batch_normalization;

@@ -44,6 +44,9 @@ inline int carry_reshape(const InferContext& c, std::size_t input, int axis) {
     return -1;
 }
 
+/// Items of a batch are treated alike, each on its own.
+inline int carry_batch(const InferContext&, std::size_t input, int axis) { return input == 0 && axis == 0 ? 0 : -1; }
+
 /// The operator combines elements along `own` only, and keeps that axis.
 inline int carry_unless(std::size_t own, int axis) { return static_cast<int>(own) == axis ? -1 : axis; }
 

@@ -1,6 +1,7 @@
 // Conv: 1 to 3 spatial axes, groups, dilations, any padding.
 #include <Eigen/Core>
 
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/lower_convolution.hpp"
 #include "compiler/ops/op.hpp"
 #include "compiler/ops/rules/crop_kernel.hpp"
@@ -138,6 +139,7 @@ void register_conv(Registry& registry) {
                   {"group", AttrKind::integer},   {"kernel_shape", AttrKind::integers},
                   {"pads", AttrKind::integers},   {"strides", AttrKind::integers}};
     conv.infer = infer_conv;
+    conv.carry_axis = carry_batch;
     conv.eval = widened<eval_conv>;
     conv.lower = lower_conv;
     conv.takes_epilogue = true;

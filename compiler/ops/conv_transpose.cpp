@@ -7,6 +7,7 @@
 
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/lower_convolution.hpp"
 #include "compiler/ops/lowering.hpp"
 #include "compiler/ops/op.hpp"
@@ -208,6 +209,7 @@ void register_conv_transpose(Registry& registry) {
                 {"output_padding", AttrKind::integers}, {"output_shape", AttrKind::integers},
                 {"pads", AttrKind::integers},           {"strides", AttrKind::integers}};
     op.infer = infer_conv_transpose;
+    op.carry_axis = carry_batch;
     op.eval = widened<eval_conv_transpose>;
     op.lower = lower_conv_transpose;
     op.takes_epilogue = true;

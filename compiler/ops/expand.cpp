@@ -1,8 +1,12 @@
 // Operators that repeat: y = Expand(x, shape) and y = Tile(x, repeats). Both are views with strides of 0.
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/carry_axis.hpp"
+#include "compiler/ops/open_axes.hpp"
 #include "compiler/ops/rewriting.hpp"
 
 namespace igata {
@@ -76,6 +80,19 @@ void raise_tile(Graph& graph, NodeIt node) {
     node->inputs = std::vector<ValueId>(as_index(tiles->to_i64().at(0)), node->inputs[0]);
 }
 
+/// Along an axis of which only the data decide how much there is: copies of what there is, one after the other.
+bool close_tile(ExpandContext& c) {
+    const auto open = open_axis(c, 0);
+    if (!open || c.constant(1) == nullptr) return false;
+    Dims others = c.constant(1)->to_i64();
+    const auto copies = as_index(std::exchange(others[as_index(open->axis)], 1));
+    if (copies > 64) return false;
+    const ValueId copy = c.add("Tile", {c.value(0), c.constant_value(Tensor::of_dims(others))});
+    c.finish(0, copies == 0 ? slice(c, bounded(c, copy), open->axis, 0, 0)
+                            : concat(c, std::vector<ValueId>(copies, copy), open->axis));
+    return true;
+}
+
 OpDef tile_op() {
     OpDef op;
     op.name = "Tile";
@@ -94,6 +111,10 @@ OpDef tile_op() {
         const View view = repeated(c.input(0), integers(c, 1, "repeats").value());
         c.set_output(0, c.reshaped(view, c.graph().value(c.node().outputs[0]).type.dims));
     };
+    op.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+        return input == 0 && integers(c, 1, "repeats").value()[as_index(axis)] == 1 ? axis : -1;
+    };
+    op.close = close_tile;
     op.rules = {{"drop-tile", "y = Tile(x, ...)", drop_if_same_type}};
     return op;
 }

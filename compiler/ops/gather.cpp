@@ -282,6 +282,10 @@ OpDef one_hot_op() {
     op.min_inputs = op.max_inputs = 3;
     op.attrs = {{"axis", AttrKind::integer}};
     op.infer = infer_one_hot;
+    op.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+        const auto own = static_cast<int>(axis_of(c.node(), c.dims(0).size() + 1, -1));
+        return input != 0 ? -1 : axis < own ? axis : axis + 1;
+    };
     op.eval = eval_one_hot;
     op.lower = lower_one_hot;
     return op;

@@ -1,4 +1,6 @@
 // LayerNormalization and RMSNormalization: statistics over the trailing axes.
+#include "compiler/ops/arguments.hpp"
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/moments.hpp"
 
 namespace igata {
@@ -113,9 +115,14 @@ void register_layer_normalization(Registry& registry) {
                                        widened<eval_layer_normalization>, lower_layer_normalization, attrs);
     layer.min_inputs = 2;
     layer.max_outputs = 3;
-    registry.add(std::move(layer));
-    registry.add(define_normalization("RMSNormalization", 23, 23, 2, infer_rms_normalization,
-                                      widened<eval_rms_normalization>, lower_rms_normalization, attrs));
+    OpDef rms = define_normalization("RMSNormalization", 23, 23, 2, infer_rms_normalization,
+                                     widened<eval_rms_normalization>, lower_rms_normalization, attrs);
+    for (OpDef* op : {&layer, &rms}) {
+        op->carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+            return input == 0 && as_index(axis) < axis_of(c.attrs(), c.dims(0)) ? axis : -1;
+        };
+        registry.add(std::move(*op));
+    }
 }
 
 }  // namespace igata

@@ -1,6 +1,7 @@
 // LRN: x / (bias + alpha / size * sum of squares of neighbouring channels) ^ beta.
 #include <algorithm>
 
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/moments.hpp"
 
 namespace igata {
@@ -93,6 +94,7 @@ void register_lrn(Registry& registry) {
                                       {"bias", AttrKind::real},
                                       {"size", AttrKind::integer, true}});
     lrn.widens_halves = true;
+    lrn.carry_axis = carry_batch;
     registry.add(std::move(lrn));
 }
 

@@ -1,4 +1,5 @@
 // InstanceNormalization, GroupNormalization and MeanVarianceNormalization.
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/moments.hpp"
 
 namespace igata {
@@ -148,12 +149,14 @@ void register_normalization(Registry& registry) {
     OpDef instance =
         define_normalization("InstanceNormalization", 1, 22, 3, infer_instance_normalization,
                              widened<eval_instance_normalization>, lower_instance_normalization, {epsilon});
-    registry.add(std::move(instance));
-
-    registry.add(
+    OpDef group =
         define_normalization("GroupNormalization", 18, 21, 3, infer_group_normalization,
                              widened<eval_group_normalization>, lower_group_normalization,
-                             {epsilon, {"num_groups", AttrKind::integer, true}, {"stash_type", AttrKind::integer}}));
+                             {epsilon, {"num_groups", AttrKind::integer, true}, {"stash_type", AttrKind::integer}});
+    for (OpDef* op : {&instance, &group}) {
+        op->carry_axis = carry_batch;
+        registry.add(std::move(*op));
+    }
     registry.add(define_normalization("MeanVarianceNormalization", 9, 13, 1, infer_mean_variance_normalization,
                                       widened<eval_mean_variance_normalization>, lower_mean_variance_normalization,
                                       {{"axes", AttrKind::integers}}));

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/lowering.hpp"
 #include "compiler/ops/op.hpp"
 #include "compiler/ops/rules/fold_pad.hpp"
@@ -302,6 +303,7 @@ OpDef define(std::string name, void (*infer)(InferContext&), void (*eval)(EvalCo
     op.name = std::move(name);
     op.newest = 22;
     op.infer = infer;
+    op.carry_axis = carry_batch;
     op.eval = eval;
     op.lower = lower;
     return op;

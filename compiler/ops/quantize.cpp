@@ -7,6 +7,7 @@
 
 #include "compiler/ir/interpret.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/elementwise.hpp"
 #include "compiler/ops/lowering.hpp"
 #include "compiler/ops/quantize.hpp"
@@ -215,6 +216,9 @@ OpDef linear_op(const char* name, void (*infer)(InferContext&)) {
     op.max_inputs = 3;
     op.attrs = {{"axis", AttrKind::integer}, {"block_size", AttrKind::integer}, {"output_dtype", AttrKind::integer}};
     op.infer = infer;
+    op.carry_axis = [](const InferContext& c, std::size_t input, int axis) {
+        return input == 0 && element_count(c.dims(1)) == 1 ? axis : -1;
+    };
     op.eval = eval_linear;
     op.lower = lower_linear;
     op.takes_small_types = true;

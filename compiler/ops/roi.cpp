@@ -9,6 +9,7 @@
 
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/lowering.hpp"
+#include "compiler/ops/open_axes.hpp"
 #include "compiler/ops/widen.hpp"
 
 namespace igata {
@@ -229,6 +230,15 @@ void lower_max_roi_pool(LowerContext& c) {
     add_wide_kernel(c, "max_roi_pool", {}, {c.input(0), c.input(1)}, c.node().attrs.get_float("spatial_scale", 1));
 }
 
+/// Regions that are not there are empty: any other extents could ask for any number of samples.
+bool close_roi_align(ExpandContext& c) {
+    const auto open = open_axis(c, 1) ? open_axis(c, 1) : open_axis(c, 2);
+    if (!open || open_axis(c, 0) || open->axis != 0) return false;
+    const ValueId all = c.add("RoiAlign", {c.value(0), filled(c, 1, 0), filled(c, 2, 0)}, c.attrs());
+    c.finish(0, opened(c, all, 0, open->size));
+    return true;
+}
+
 }  // namespace
 
 void register_roi(Registry& registry) {
@@ -247,6 +257,7 @@ void register_roi(Registry& registry) {
         if (node->version < 16) node->attrs["coordinate_transformation_mode"] = std::string("output_half_pixel");
     };
     roi_align.infer = infer_roi_align;
+    roi_align.close = close_roi_align;
     roi_align.eval = widened<eval_roi_align>;
     roi_align.lower = lower_roi_align;
     registry.add(std::move(roi_align));

@@ -8,6 +8,7 @@
 
 #include "compiler/ir/view.hpp"
 #include "compiler/ops/arguments.hpp"
+#include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/rules/transpose.hpp"
 
 namespace igata {
@@ -87,6 +88,7 @@ OpDef block_op(std::string name) {
     op.takes_small_types = true;
     op.newest = 28;
     op.attrs = {{"blocksize", AttrKind::integer, true}, {"mode", AttrKind::string}};
+    op.carry_axis = carry_batch;
     op.infer = [](InferContext& c) {
         c.set_output(0, {c.dtype(0), move_blocks(row_major_view(c.dtype(0), c.dims(0)), c.node()).joined});
     };

@@ -9,8 +9,12 @@
 // time, or a state that grows.
 #include "compiler/passes/expand_control.hpp"
 
+#include <algorithm>
 #include <limits>
+#include <optional>
+#include <set>
 #include <stdexcept>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -83,8 +87,74 @@ public:
         });
     }
 
+    /// Runs both branches of an If and selects of what they make; likewise. For branches that end up in different
+    /// sizes, or read what has no fixed one.
+    bool merge_branches() {
+        if (node_->op != "If" || runs_on(*node_)) return false;
+        return name_in_errors(*node_, [&] {
+            const ValueId condition =
+                add_node("Reshape", {node_->inputs.at(0), graph_.add_constant("shape", Tensor::of_dims({}))});
+            const std::vector<ValueId> a = append(graph_attribute(*node_, "then_branch"), captures());
+            const std::vector<ValueId> b = append(graph_attribute(*node_, "else_branch"), captures());
+            if (std::min(a.size(), b.size()) < node_->outputs.size())
+                throw std::invalid_argument("its branches have too few outputs");
+            for (std::size_t i = 0; i < node_->outputs.size(); ++i)
+                if (node_->outputs[i] != no_value) set_output(i, merged(condition, i, a[i], b[i]));
+            remarks_.done("expand_control", node_->name, "both branches run");
+            return true;
+        });
+    }
+
 private:
-    /// The body's outputs, inferred.
+    /// It may take long, or for ever, where the condition does not hold.
+    static bool runs_on(const Node& node) {
+        const auto graphs = subgraphs(node);
+        return std::any_of(graphs.begin(), graphs.end(), [](const Graph* graph) {
+            return std::any_of(graph->nodes.begin(), graph->nodes.end(),
+                               [](const Node& inner) { return inner.op == "Loop" || runs_on(inner); });
+        });
+    }
+
+    /// The one axis along which two values may differ in size, if there is one.
+    std::optional<std::size_t> varying_axis(std::size_t output, const Value& a, const Value& b) const {
+        std::set<std::size_t> axes;
+        for (const Value* value : {&a, &b})
+            if (value->true_size) axes.insert(as_index(value->true_size->axis));
+        if (a.type.dtype != b.type.dtype || a.type.dims.size() != b.type.dims.size()) refuse_merging(output, a, b);
+        for (std::size_t i = 0; i < a.type.dims.size(); ++i)
+            if (a.type.dims[i] != b.type.dims[i]) axes.insert(i);
+        if (axes.size() > 1) refuse_merging(output, a, b);
+        return axes.empty() ? std::nullopt : std::optional(*axes.begin());
+    }
+
+    [[noreturn]] void refuse_merging(std::size_t output, const Value& a, const Value& b) const {
+        throw Unsupported(fmt::format("{}: its branches give output {} as {} and {}; only the data knows which",
+                                      describe(*node_), output, to_string(a.type), to_string(b.type)));
+    }
+
+    /// The value with room for `most` along an axis, and how much of that is meant.
+    std::pair<ValueId, ValueId> with_room(ValueId id, std::size_t axis, std::int64_t most) {
+        const std::optional<TrueSize> open = graph_.value(id).true_size;
+        const Dims dims = graph_.value(id).type.dims;
+        const ValueId size = open ? open->size : graph_.add_constant("size", Tensor::scalar(dims[axis]));
+        Dims pads(2 * dims.size(), 0);
+        pads[dims.size() + axis] = most - dims[axis];
+        const ValueId whole = open ? add_node("Bound", {id}) : id;
+        return {add_node("Pad", {whole, graph_.add_constant("pads", Tensor::of_dims(pads))}), size};
+    }
+
+    /// Output i.
+    ValueId merged(ValueId condition, std::size_t i, ValueId a, ValueId b) {
+        const auto axis = varying_axis(i, graph_.value(a), graph_.value(b));
+        if (!axis) return add_node("Where", {condition, a, b});
+        const std::int64_t most = std::max(graph_.value(a).type.dims[*axis], graph_.value(b).type.dims[*axis]);
+        const auto [of_a, size_of_a] = with_room(a, *axis, most);
+        const auto [of_b, size_of_b] = with_room(b, *axis, most);
+        const ValueId size = add_node("Where", {condition, size_of_a, size_of_b});
+        return add_node("Open", {add_node("Where", {condition, of_a, of_b}), size}, {{"axis", as_dim(*axis)}});
+    }
+
+    /// The body's outputs, inferred: by Identity, as what makes them may be replaced meanwhile.
     std::vector<ValueId> append(const Graph& body, const std::vector<ValueId>& inputs) {
         if (body.inputs.size() != inputs.size())
             throw std::invalid_argument(
@@ -92,24 +162,26 @@ private:
         const bool first = node_ == graph_.nodes.begin();
         const NodeIt before = first ? node_ : std::prev(node_);
         std::vector<ValueId> outputs = inline_graph(graph_, node_, body, inputs);
+        for (ValueId& id : outputs) id = put("Identity", {id}, graph_.add_value(graph_.value(id).name));
         infer_nodes(graph_, first ? graph_.nodes.begin() : std::next(before), node_, remarks_);
         return outputs;
     }
 
-    void insert(const char* op, std::vector<ValueId> inputs, std::vector<ValueId> outputs, Attrs attrs = {}) {
+    /// A node before the one whose place is taken, not inferred.
+    ValueId put(const char* op, std::vector<ValueId> inputs, ValueId output, Attrs attrs = {}) {
         Node node;
         node.op = op;
         node.name = node_->name;
         node.inputs = std::move(inputs);
-        node.outputs = std::move(outputs);
+        node.outputs = {output};
         node.attrs = std::move(attrs);
         graph_.nodes.insert(node_, std::move(node));
+        return output;
     }
 
     ValueId add_node(const char* op, std::vector<ValueId> inputs, Attrs attrs = {}) {
-        const ValueId result = graph_.add_value(op);
-        insert(op, std::move(inputs), {result}, std::move(attrs));
-        infer_and_fold(graph_, *std::prev(node_));
+        const ValueId result = put(op, std::move(inputs), graph_.add_value(op), std::move(attrs));
+        infer_nodes(graph_, std::prev(node_), node_, remarks_);
         return result;
     }
 
@@ -134,8 +206,8 @@ private:
     void set_output(std::size_t output, ValueId by) {
         const ValueId id = node_->output(output);
         if (id == no_value) return;
-        insert("Identity", {by}, {id});
-        infer_and_fold(graph_, *std::prev(node_));
+        put("Identity", {by}, id);
+        infer_nodes(graph_, std::prev(node_), node_, remarks_);
     }
 
     bool inline_branch() {
@@ -290,6 +362,36 @@ void infer_bodies(const Graph& graph, Node& node, Remarks& remarks) {
     }
 }
 
+/// Both branches in the place of an If, whose `reason` to be refused is thrown where they cannot be.
+void merge_or_refuse(Expansion& expansion, const Unsupported& reason) {
+    try {
+        if (expansion.merge_branches()) return;
+    } catch (const BadInput&) {  // a branch makes no sense where it is not taken
+        throw reason;
+    }
+    throw reason;
+}
+
+/// Types of a node that holds graphs; false if others have taken its place.
+bool infer_control(Graph& graph, NodeIt node, Remarks& remarks) {
+    Expansion expansion(graph, node, remarks);
+    if (node->op == "Scan") check_sizes(graph, *node);  // how far it goes is in the sizes
+    if (expansion.run(few_nodes)) return false;
+    const Attrs pristine = node->attrs;
+    for (auto& [name, attr] : node->attrs)
+        if (auto* body = std::get_if<std::shared_ptr<Graph>>(&attr)) *body = std::make_shared<Graph>(clone(**body));
+    try {
+        check_sizes(graph, *node);
+        infer_bodies(graph, *node, remarks);
+        infer_and_fold(graph, *node);
+        return true;
+    } catch (const Unsupported& reason) {
+        node->attrs = pristine;
+        if (!expansion.run(most_nodes)) merge_or_refuse(expansion, reason);
+        return false;
+    }
+}
+
 }  // namespace
 
 void infer_nodes(Graph& graph, NodeIt begin, NodeIt end, Remarks& remarks) {
@@ -306,23 +408,8 @@ void infer_nodes(Graph& graph, NodeIt begin, NodeIt end, Remarks& remarks) {
             node = infer_sized(graph, node);
             continue;
         }
-        check_sizes(graph, *node);
-        if (Expansion(graph, node, remarks).run(few_nodes)) {
-            node = graph.nodes.erase(node);
-            continue;
-        }
-        const Attrs pristine = node->attrs;
-        for (auto& [name, attr] : node->attrs)
-            if (auto* body = std::get_if<std::shared_ptr<Graph>>(&attr)) *body = std::make_shared<Graph>(clone(**body));
-        try {
-            infer_bodies(graph, *node, remarks);
-            infer_and_fold(graph, *node);
-            ++node;
-        } catch (const Unsupported&) {
-            node->attrs = pristine;
-            if (!Expansion(graph, node, remarks).run(most_nodes)) throw;
-            node = graph.nodes.erase(node);
-        }
+        if (infer_control(graph, node, remarks)) ++node;
+        else node = graph.nodes.erase(node);
     }
 }
 

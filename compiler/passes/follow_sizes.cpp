@@ -17,6 +17,7 @@
 #include "compiler/passes/follow_sizes.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -24,6 +25,7 @@
 
 #include "compiler/ir/subgraphs.hpp"
 #include "compiler/ir/view.hpp"
+#include "compiler/ops/arguments.hpp"
 #include "compiler/ops/carry_axis.hpp"
 #include "compiler/passes/fold.hpp"
 
@@ -148,43 +150,96 @@ Dims sample_sizes(std::int64_t largest) {
     return sizes;
 }
 
+/// An element that is not the same for all sizes.
+struct SizedEntry {
+    std::size_t place;
+    std::int64_t most;
+    ExprPtr formula;  ///< of the size; null if it has no simple one
+};
+
 /// A tensor of integers that follow from a true size.
 struct SizedTensor {
-    Tensor most;                       ///< the largest that each can get
-    std::vector<std::size_t> entries;  ///< those that are not the same for all sizes
+    Tensor most;  ///< the largest that each can get
+    ValueId size = no_value;
+    std::vector<SizedEntry> entries = {};
 };
+
+/// What gives these results of these sizes: the size, or min(a * size + b, most), so that equal functions look equal.
+ExprPtr formula_of(const Dims& sizes, const Dims& results) {
+    if (sizes == results) return expr::operand(0);
+    if (sizes.size() < 2) return nullptr;
+    const std::int64_t most = std::ranges::max(results);
+    const std::int64_t slope = results[1] - results[0];
+    for (std::size_t i = 0; i < sizes.size(); ++i)
+        if (results[i] != std::min(slope * sizes[i] + results[0], most)) return nullptr;
+    return expr::parse(fmt::format("min(x0 * {} + {}, {})", slope, results[0], most));
+}
 
 /// Found by trying sizes. Nothing if one could be negative.
 std::optional<SizedTensor> sized_tensor(const Graph& graph, ValueId id) {
     const std::optional<Arithmetic> arithmetic = arithmetic_of(graph, id);
-    if (!arithmetic) return std::nullopt;
-    SizedTensor sized{arithmetic->evaluate(graph, id, arithmetic->largest), {}};
-    if (!is_integer(sized.most.dtype())) return std::nullopt;
-    const Dims at_largest = sized.most.to_i64();
-    Dims most = at_largest;
-    std::vector<bool> varies(most.size(), false);
-    std::vector<bool> negative(most.size(), false);
-    for (const std::int64_t at : sample_sizes(arithmetic->largest)) {
+    if (!arithmetic || !is_integer(graph.value(id).type.dtype)) return std::nullopt;
+    const Dims sizes = sample_sizes(arithmetic->largest);
+    std::vector<Dims> results(as_index(element_count(graph.value(id).type.dims)));  // by element
+    for (const std::int64_t at : sizes) {
         const Dims values = arithmetic->evaluate(graph, id, at).to_i64();
-        if (values.size() != most.size()) return std::nullopt;
-        for (std::size_t i = 0; i < most.size(); ++i) {
-            varies[i] = varies[i] || values[i] != at_largest[i];
-            negative[i] = negative[i] || values[i] < 0;
-            most[i] = std::max(most[i], values[i]);
-        }
+        if (values.size() != results.size()) return std::nullopt;
+        for (std::size_t i = 0; i < values.size(); ++i) results[i].push_back(values[i]);
     }
-    for (std::size_t i = 0; i < most.size(); ++i) {
-        if (!varies[i]) continue;
-        if (negative[i]) return std::nullopt;
-        sized.entries.push_back(i);
+    SizedTensor sized{Tensor(), arithmetic->size};
+    Dims most;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+        const auto [low, high] = std::ranges::minmax(results[i]);
+        most.push_back(high);
+        if (low == high) continue;
+        if (low < 0) return std::nullopt;
+        sized.entries.push_back({i, high, formula_of(sizes, results[i])});
     }
-    sized.most = Tensor::of_dims(most).reshaped(sized.most.dims()).cast(sized.most.dtype());
+    const ValueType& type = graph.value(id).type;
+    sized.most = Tensor::of_dims(most).reshaped(type.dims).cast(type.dtype);
     return sized;
 }
 
+/// Which values equal nodes make of equal inputs.
+class Alike {
+public:
+    explicit Alike(const Graph& graph) : graph_(graph) {
+        for (const Node& node : graph.nodes)
+            for (std::size_t i = 0; i < node.outputs.size(); ++i)
+                if (node.outputs[i] != no_value) made_[node.outputs[i]] = {&node, i};
+    }
+
+    bool operator()(ValueId a, ValueId b) {
+        if (a == b) return true;
+        if (a == no_value || b == no_value) return false;
+        const Tensor* of_a = graph_.constant(a);
+        const Tensor* of_b = graph_.constant(b);
+        if (of_a != nullptr || of_b != nullptr) return of_a != nullptr && of_b != nullptr && *of_a == *of_b;
+        const auto known = found_.find({a, b});
+        if (known != found_.end()) return known->second;
+        return found_[{a, b}] = is_made_alike(a, b);
+    }
+
+private:
+    bool is_made_alike(ValueId a, ValueId b) {
+        const auto x = made_.find(a), y = made_.find(b);
+        if (x == made_.end() || y == made_.end() || x->second.second != y->second.second) return false;
+        const Node& p = *x->second.first;
+        const Node& q = *y->second.first;
+        const bool same_body =
+            p.epilogue && q.epilogue ? expr::equal(p.epilogue, q.epilogue) : p.epilogue == q.epilogue;
+        return p.op == q.op && p.version == q.version && same_body && p.operand_begin == q.operand_begin &&
+               p.attrs == q.attrs && !op_of(p).is_random && std::ranges::equal(p.inputs, q.inputs, std::ref(*this));
+    }
+
+    const Graph& graph_;
+    std::map<ValueId, std::pair<const Node*, std::size_t>> made_;
+    std::map<std::pair<ValueId, ValueId>, bool> found_;
+};
+
 /// Two true sizes are the same whatever the data.
 bool is_same_size(const Graph& graph, ValueId a, ValueId b) {
-    if (a == b) return true;
+    if (a == b || Alike(graph)(a, b)) return true;
     const std::optional<Arithmetic> of_a = arithmetic_of(graph, a);
     const std::optional<Arithmetic> of_b = arithmetic_of(graph, b);
     if (!of_a || !of_b || of_a->size != of_b->size) return false;
@@ -194,8 +249,8 @@ bool is_same_size(const Graph& graph, ValueId a, ValueId b) {
     });
 }
 
-/// One element of a tensor of integers as a true size, no larger than `most`.
-ValueId size_of_entry(Graph& graph, NodeIt before, ValueId tensor, std::size_t entry, std::int64_t most) {
+/// The element of a tensor as a true size.
+ValueId size_of_entry(Graph& graph, NodeIt before, ValueId tensor, const SizedTensor& sized, const SizedEntry& entry) {
     const auto typed = [&](Node node) {
         const ValueId result = graph.insert(before, std::move(node), "size");
         infer_and_fold(graph, *std::prev(before));
@@ -209,10 +264,12 @@ ValueId size_of_entry(Graph& graph, NodeIt before, ValueId tensor, std::size_t e
         node.version = op_of(node).newest;
         return node;
     };
+    if (entry.formula && entry.formula->op == ExprOp::operand) return sized.size;
+    if (entry.formula) return typed(make_map(before->name, entry.formula, {sized.size}));
     const ValueId flat = typed(node_of("Reshape", {tensor, graph.add_constant("shape", Tensor::of_dims({-1}))}));
-    const ValueId element =
-        typed(node_of("Gather", {flat, graph.add_constant("index", Tensor::scalar(static_cast<std::int64_t>(entry)))}));
-    const std::string body = fmt::format("min(cast<i64>(x0), {})", most);
+    const ValueId element = typed(
+        node_of("Gather", {flat, graph.add_constant("index", Tensor::scalar(static_cast<std::int64_t>(entry.place)))}));
+    const std::string body = fmt::format("min(cast<i64>(x0), {})", entry.most);
     return typed(make_map(before->name, expr::parse(body), {element}));
 }
 
@@ -235,10 +292,9 @@ std::vector<BoundEntry> infer_bound(Graph& graph, NodeIt at) {
             if (node.inputs[i] == no_value || graph.is_constant(node.inputs[i])) continue;
             const std::optional<SizedTensor> sized = sized_tensor(graph, node.inputs[i]);
             if (!sized) continue;
-            const Dims most = sized->most.to_i64();
-            for (const std::size_t entry : sized->entries)
+            for (const SizedEntry& entry : sized->entries)
                 bound.push_back(
-                    {i, entry, node.inputs[i], size_of_entry(graph, at, node.inputs[i], entry, most[entry])});
+                    {i, entry.place, node.inputs[i], size_of_entry(graph, at, node.inputs[i], *sized, entry)});
             node.inputs[i] = graph.add_constant(graph.value(node.inputs[i]).name, sized->most);
             try {
                 infer_and_fold(graph, node);

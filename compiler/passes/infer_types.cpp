@@ -9,12 +9,15 @@
 //
 // Small values that follow from constants alone become constants at once, because shapes hang on them. Bodies of If,
 // Loop and Scan are typed with the node that holds them, or put in its place (see expand_control).
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "compiler/ops/op.hpp"
 #include "compiler/passes/expand_control.hpp"
 #include "compiler/passes/fill_dim.hpp"
 #include "compiler/passes/follow_sizes.hpp"
+#include "compiler/passes/merge_equal.hpp"
 #include "compiler/passes/passes.hpp"
 
 namespace igata {
@@ -37,9 +40,16 @@ void correct_declared_dims(Graph& graph, Remarks& remarks) {
     }
 }
 
+/// Equal ones make one size, along which values fit each other.
+bool makes_size(const Node& node) {
+    const OpDef* op = Registry::instance().find(node.op);
+    return op != nullptr && op->open_axis;
+}
+
 }  // namespace
 
 void infer_types(Graph& graph, Remarks& remarks) {
+    if (std::ranges::any_of(graph.nodes, makes_size)) merge_equal_nodes(graph, remarks, {});
     infer_nodes(graph, graph.nodes.begin(), graph.nodes.end(), remarks);
     add_size_outputs(graph);
     correct_declared_dims(graph, remarks);

@@ -249,6 +249,24 @@ TEST_CASE("Concat, Pad and Reshape of such an axis") {
         "y = Reshape(m, s)");
 }
 
+TEST_CASE("rows of which only the data decide how many there are, each on its own") {
+    const std::string rows = "f = Cast(at) {to=1}  four = constant i64[4] {-1,2,1,1}  image = Reshape(f, four)  ";
+    check_as_if_known(rows + "w = constant f32[2] {1,2}  y = LayerNormalization(f, w)");
+    check_as_if_known(rows + "w = constant f32[3,2,1,1] {1,2,3,4,5,6}  y = Conv(image, w)");
+    check_as_if_known(rows + "y = MaxPool(image) {kernel_shape=[1,1]}");
+    check_as_if_known(rows + "w = constant f32[2] {1,2}  y = BatchNormalization(image, w, w, w, w)");
+    check_as_if_known(rows + "r = constant i64[2] {1,3}  y = Tile(f, r)");
+    check_as_if_known(rows + "r = constant i64[2] {3,2}  y = Tile(f, r)");
+    check_as_if_known(rows +
+                      "two = constant i64[2] {1,2}  box = Tile(f, two)  all = constant i64[4] {1,1,3,4}  "
+                      "left = constant i64[1] {0}  right = constant i64[1] {4}  one = constant i64[1] {1}  "
+                      "region = Slice(box, left, right, one)  picture = Reshape(x, all)  shape = Shape(at) {end=1}  "
+                      "first = ConstantOfShape(shape)  batch = Cast(first) {to=7}  "
+                      "y = RoiAlign(picture, region, batch) {output_height=2, output_width=2}");
+    check_as_if_known(
+        "m = NonZero(mask)  other = Transpose(m)  p = GatherND(x, at)  q = GatherND(v, other)  y = Add(p, q)");
+}
+
 TEST_CASE("what is selected of a selection") {
     const std::string high = some + "half = constant f32[] {50}  high = Greater(some, half)  ";
     check_as_if_known(high + "y = Compress(some, high) {axis=0}");

@@ -203,6 +203,45 @@ TEST_CASE("control within control") {
     CHECK(control_steps(text) == 7);
 }
 
+TEST_CASE("branches of different sizes both run, and the data say how much of the larger there is") {
+    const std::string text = R"(graph (c: bool[], x: f32[3]) -> (y) {
+        y = If(c) {then_branch=graph () -> (t) { t = Concat(x, x) {axis=0} }, else_branch=graph () -> (e) { e = Neg(x) }}
+    })";
+    const Tensor x = floats({3}, {1, -2, 3});
+    const auto larger = run(text, {flag(true), x});
+    CHECK(larger[0] == floats({6}, {1, -2, 3, 1, -2, 3}));
+    CHECK(larger[1] == number(6));
+    const auto smaller = run(text, {flag(false), x});
+    CHECK(smaller[0] == floats({6}, {-1, 2, -3, 0, 0, 0}));
+    CHECK(smaller[1] == number(3));
+}
+
+TEST_CASE("a branch reads what only the data decide how much there is of") {
+    const std::string text = R"(graph (x: f32[4], mask: bool[4]) -> (y) {
+        some = Compress(x, mask)
+        n = Size(some)
+        none = constant i64[] {0}
+        c = Greater(n, none)
+        y = If(c) {then_branch=graph () -> (t) { t = ReduceMax(some) },
+                   else_branch=graph () -> (e) { e = constant f32[1] {-5} }}
+    })";
+    const Tensor x = floats({4}, {1, -2, 3, 9});
+    CHECK(run(text, {x, Tensor::of<bool>({4}, {true, true, true, false})})[0] == floats({1}, {3}));
+    CHECK(run(text, {x, Tensor::of<bool>({4}, {false, false, false, false})})[0] == floats({1}, {-5}));
+}
+
+TEST_CASE("a branch in the If's place may end in a composition, or in what has no fixed size") {
+    const std::string begin =
+        "graph (x: f32[4]) -> (y) { c = constant bool[] {1}  y = If(c) {then_branch=graph () -> (t) ";
+    const std::string end = ", else_branch=graph () -> (e) { e = constant i64[] {5} }} }";
+    const Tensor x = floats({4}, {1, 0, 3, 9});
+    CHECK(run(begin + "{ t = Size(x) }" + end, {x})[0] == number(4));
+    const auto places = run(begin + "{ t = NonZero(x) }" + end, {x});
+    REQUIRE(places.size() == 2);
+    CHECK(places[0] == Tensor::of<std::int64_t>({1, 4}, {0, 2, 3, 0}));
+    CHECK(places[1] == number(3));
+}
+
 TEST_CASE("bodies print and parse, with what they capture") {
     const Graph graph = parse_graph(R"(graph (c: bool[], x: f32[3]) -> (y) {
         y = If(c) {then_branch=graph () -> (t) { t = Neg(x) }, else_branch=graph () -> (e) { e = Abs(x) }}
