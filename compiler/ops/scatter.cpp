@@ -13,6 +13,7 @@
 #include "compiler/ops/arguments.hpp"
 #include "compiler/ops/carry_axis.hpp"
 #include "compiler/ops/lowering.hpp"
+#include "compiler/ops/open_axes.hpp"
 #include "runtime/specs.hpp"
 
 namespace igata {
@@ -124,6 +125,27 @@ void lower_scatter_elements(LowerContext& c) {
     add_kernel(c, "scatter_elements", {as_dim(axis_of(c.node(), out.dims.size())), kind}, {c.input(1), updates, out});
 }
 
+/// What updates there are not go to one place more, which is taken off again.
+bool close_scatter_elements(ExpandContext& c) {
+    const auto data = open_axis(c, 0);
+    const Dims& dims = c.dims(0);
+    const std::size_t axis = axis_of(c.node(), dims.size());
+    if (open_axis(c, 1).has_value() != open_axis(c, 2).has_value()) return false;
+    const ValueId x = data ? bounded(c, c.value(0)) : c.value(0);
+    Dims one_more = dims;
+    one_more[axis] = 1;
+    const ValueId room = concat(c, {x, c.constant_value(Tensor(c.dtype(0), one_more))}, as_dim(axis));
+    const ValueId size = is_open_along(c, 0, axis) ? data->size : c.constant_value(Tensor::scalar(dims[axis]));
+    const ValueId places =
+        c.map("select(x0 < 0, x0 + x1, x0)",
+              {converted(c, filled(c, 1, static_cast<double>(dims[axis])), c.dtype(1), DataType::i64), size});
+    const ValueId updates = open_axis(c, 2) ? bounded(c, c.value(2)) : c.value(2);
+    const ValueId all = c.add(c.node().op, {room, places, updates}, c.attrs());
+    const ValueId result = slice(c, all, as_dim(axis), 0, dims[axis]);
+    c.finish(0, data ? opened(c, result, as_index(data->axis), data->size) : result);
+    return true;
+}
+
 OpDef scatter_elements_op(std::string name, int since, int newest) {
     OpDef op;
     op.name = std::move(name);
@@ -134,6 +156,7 @@ OpDef scatter_elements_op(std::string name, int since, int newest) {
     op.infer = infer_scatter_elements;
     op.eval = eval_scatter_elements;
     op.lower = lower_scatter_elements;
+    op.close = close_scatter_elements;
     return op;
 }
 

@@ -87,9 +87,9 @@ bool close_reshape(ExpandContext& c) {
     const std::int64_t inner = inside(c.dims(0), as_index(open->axis));
     const std::int64_t wanted = inside(to, axis);
     if (wanted == 0 || inner == 0 || (inner % wanted != 0 && wanted % inner != 0)) return false;
-    const ValueId size =
-        c.map(inner >= wanted ? fmt::format("x0 * {}", inner / wanted) : fmt::format("x0 / {}", wanted / inner),
-              {open->size});
+    const std::string scaled =
+        inner > wanted ? fmt::format("x0 * {}", inner / wanted) : fmt::format("x0 / {}", wanted / inner);
+    const ValueId size = inner == wanted ? open->size : c.map(scaled, {open->size});
     c.finish(0, opened(c, reshape(c, bounded(c, c.value(0)), to), axis, size));
     return true;
 }

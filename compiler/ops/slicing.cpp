@@ -300,12 +300,12 @@ bool close_concat(ExpandContext& c) {
     ValueId joined = concat(c, std::move(parts), as_dim(axis));
     const ValueId places = counting(c, room, 1, 0);
     ValueId from = places;
-    ValueId end = c.constant_value(Tensor::scalar(std::int64_t{0}));
+    ValueId end = no_value;
     for (std::size_t i = 0; i < c.input_count(); ++i) {
         const std::int64_t most = c.dims(i)[axis];
         const auto open = open_axis(c, i);
         const ValueId size = open ? open->size : c.constant_value(Tensor::scalar(most));
-        end = c.map("x0 + x1", {end, size});
+        end = i == 0 ? size : c.map("x0 + x1", {end, size});
         if (open && i + 1 < c.input_count())
             from = c.map(fmt::format("x0 + select(x1 < x2, 0, {} - x3)", most), {from, places, end, size});
     }

@@ -273,6 +273,17 @@ ValueId size_of_entry(Graph& graph, NodeIt before, ValueId tensor, const SizedTe
     return typed(make_map(before->name, expr::parse(body), {element}));
 }
 
+/// Makes a constant of a typed node's result that selects from what has true sizes in it, but none itself: of the dims
+/// of an open value, those that are fixed.
+void fold_fixed(Graph& graph, const Node& node) {
+    const ValueId id = node.output(0);
+    if (id == no_value || graph.is_constant(id) || node.inputs.empty() || node.inputs[0] == no_value) return;
+    const auto count_of = [&](ValueId value) { return element_count(graph.value(value).type.dims); };
+    if (node.outputs.size() > 1 || count_of(id) >= count_of(node.inputs[0]) || count_of(node.inputs[0]) > 16) return;
+    const std::optional<SizedTensor> sized = sized_tensor(graph, id);
+    if (sized && sized->entries.empty()) graph.value(id).constant = sized->most;
+}
+
 /// An element of an input that was a true size and is the largest now.
 struct BoundEntry {
     std::size_t input, entry;
@@ -366,7 +377,10 @@ NodeIt infer_sized(Graph& graph, NodeIt node) {
     const std::vector<ValueId> inputs = node->inputs;
     ValueId refused = op_of(*node).carry_axis ? no_value : open_input(graph, *node);
     if (refused == no_value) refused = carry_sizes(graph, *node, infer_bound(graph, node));
-    if (refused == no_value) return std::next(node);
+    if (refused == no_value) {
+        fold_fixed(graph, *node);
+        return std::next(node);
+    }
     node->inputs = inputs;
     return close_or_refuse(graph, node, refused);
 }

@@ -267,6 +267,26 @@ TEST_CASE("rows of which only the data decide how many there are, each on its ow
         "m = NonZero(mask)  other = Transpose(m)  p = GatherND(x, at)  q = GatherND(v, other)  y = Add(p, q)");
 }
 
+TEST_CASE("ScatterElements stores as many as there are") {
+    const std::string rows = "f = Cast(n) {to=1}  ";
+    const std::string indices = "i = Identity(n)  ";
+    check_as_if_known(rows + indices + "y = ScatterElements(x, i, f) {axis=1, reduction=\"add\"}");
+    check_as_if_known(rows + indices +
+                      "wide = constant i64[2] {1,2}  z = Tile(x, wide)  less = constant i64[] {3}  "
+                      "j = Sub(i, less)  y = ScatterElements(z, j, f) {axis=1}");
+    check_as_if_known(rows +
+                          "s = Shape(at)  none = ConstantOfShape(s)  two = constant i64[1,2] {-1,0}  "
+                          "u = constant f32[1,2] {5,6}  y = ScatterElements(none, two, u) {axis=0}",
+                      1);
+}
+
+TEST_CASE("a dim of an open value that is fixed is known") {
+    check_as_if_known(
+        "f = Cast(at) {to=1}  s = Shape(f)  second = constant i64[1] {1}  two = Gather(s, second)  "
+        "zero = constant i64[1] {0}  first = Gather(s, zero)  other = NonZero(v)  count = Shape(other)  "
+        "places = Gather(count, second)  dims = Concat(places, two) {axis=0}  y = ConstantOfShape(dims)");
+}
+
 TEST_CASE("what is selected of a selection") {
     const std::string high = some + "half = constant f32[] {50}  high = Greater(some, half)  ";
     check_as_if_known(high + "y = Compress(some, high) {axis=0}");
