@@ -217,7 +217,12 @@ public:
         if (of_a != nullptr || of_b != nullptr) return of_a != nullptr && of_b != nullptr && *of_a == *of_b;
         const auto known = found_.find({a, b});
         if (known != found_.end()) return known->second;
-        return found_[{a, b}] = is_made_alike(a, b);
+        constexpr int deepest = 1000;  // what makes a size is not far; whole networks before it need not be compared
+        if (depth_ == deepest) return false;
+        ++depth_;
+        const bool alike = is_made_alike(a, b);
+        --depth_;
+        return found_[{a, b}] = alike;
     }
 
 private:
@@ -235,6 +240,7 @@ private:
     const Graph& graph_;
     std::map<ValueId, std::pair<const Node*, std::size_t>> made_;
     std::map<std::pair<ValueId, ValueId>, bool> found_;
+    int depth_ = 0;
 };
 
 /// Two true sizes are the same whatever the data.
