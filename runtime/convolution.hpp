@@ -57,9 +57,9 @@ inline std::unique_ptr<Operation> make_onednn_convolution(const Builder& builder
     const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
         const auto pd = onednn::choose_layouts<dnnl::convolution_forward>(builder.engine, spec, source, kernel, result,
                                                                           ops.attr(), reordered);
-        // oneDNN 2.6 gives every group the first one's part of a binary operand.
-        if (spec.groups > 1 && ops.has_operands() && onednn::is_gemm(onednn::implementation(pd)))
-            throw dnnl::error(dnnl_unimplemented, "binary post-ops of groups");
+        // oneDNN 2.6 takes wrong elements of a binary operand there, with groups or with one value a result.
+        if (ops.has_operands() && onednn::is_gemm(onednn::implementation(pd)))
+            throw dnnl::error(dnnl_unimplemented, "binary post-ops of a product of matrices");
         auto operation =
             std::make_unique<PrimitiveOperation>(builder, dnnl::convolution_forward(pd), pd.scratchpad_desc());
         operation->add(DNNL_ARG_SRC, src, onednn::memory_desc(spec.src), pd.src_desc());

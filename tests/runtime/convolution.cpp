@@ -229,6 +229,32 @@ TEST_CASE("a convolution is run by what is wished for, if that can, else by the 
         CHECK(chosen(wish) == Implementation::winograd4);
 }
 
+TEST_CASE("a residual is added right where oneDNN unfolds the source, as with dilations wider than its kernels take") {
+    for (const int spatial : {1, 2}) {
+        CAPTURE(spatial);
+        Random random(7);
+        ConvolutionSpec spec;
+        spec.spatial = spatial;
+        std::vector<std::int64_t> image{1, 32};
+        std::vector<std::int64_t> filters{32, 32};
+        for (int i = 0; i < spatial; ++i) {
+            image.push_back(40);
+            filters.push_back(3);
+            spec.dilations[i] = 16;
+            spec.pads_begin[i] = 32;
+        }
+        spec.src = spec.dst = layout(DataType::f32, image, channels_last(spatial + 2));
+        spec.weights = layout(DataType::f32, filters);
+        spec.epilogue.count = 1;
+        spec.epilogue.ops[0].kind = PostOp::Kind::binary;
+        spec.epilogue.ops[0].binary = Binary::add;
+        spec.epilogue.ops[0].operand = spec.dst;
+        spec.epilogue.ops[0].operand_index = 4;
+        std::vector<Operand> extra{random_operand(random, spec.dst)};
+        check_convolution(random, spec, extra, true, 1);
+    }
+}
+
 TEST_CASE("a residual added after an activation does not make a convolution a reference one") {
     ConvolutionSpec spec;
     spec.src = layout(DataType::f32, {1, 8, 16, 16}, channels_last(4));
