@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "runtime/convolution_mean.hpp"
@@ -57,9 +58,12 @@ inline std::unique_ptr<Operation> make_onednn_convolution(const Builder& builder
     const auto make = [&](const InsideOps& ops, const MemorySpec& result) {
         const auto pd = onednn::choose_layouts<dnnl::convolution_forward>(builder.engine, spec, source, kernel, result,
                                                                           ops.attr(), reordered);
+        const std::string name = onednn::implementation(pd);
         // oneDNN 2.6 takes wrong elements of a binary operand there, with groups or with one value a result.
-        if (ops.has_operands() && onednn::is_gemm(onednn::implementation(pd)))
-            throw dnnl::error(dnnl_unimplemented, "binary post-ops of a product of matrices");
+        const bool takes_wrong = ops.has_operands() && onednn::is_gemm(name);
+        // It reads what dst held as if that were aligned, which SSE needs and pixels of 50 channels are not.
+        const bool needs_aligned = ops.dst_use() == PrimitiveOperation::Use::update && onednn::is_sse(name);
+        if (takes_wrong || needs_aligned) throw dnnl::error(dnnl_unimplemented, "operands of post-ops");
         auto operation =
             std::make_unique<PrimitiveOperation>(builder, dnnl::convolution_forward(pd), pd.scratchpad_desc());
         operation->add(DNNL_ARG_SRC, src, onednn::memory_desc(spec.src), pd.src_desc());

@@ -31,6 +31,9 @@ inline bool is_gemm(const std::string& implementation) {
     return (':' + implementation).find(":gemm") != std::string::npos;
 }
 
+/// For processors without AVX: `jit_dw:sse41`.
+inline bool is_sse(const std::string& implementation) { return implementation.find(":sse") != std::string::npos; }
+
 /// Plain loops, hundreds of times as slow as the rest.
 inline bool is_reference(const std::string& implementation) { return implementation.find("ref") != std::string::npos; }
 
