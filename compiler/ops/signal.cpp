@@ -148,6 +148,12 @@ OpDef dft_op() {
 
 // STFT ---------------------------------------------------------------------------------------------------------------
 
+/// Real signals may come without the last dim, as PyTorch writes them.
+Dims with_parts(Dims dims) {
+    if (dims.size() == 2) dims.push_back(1);
+    return dims;
+}
+
 struct Frames {
     std::int64_t count, length, step;
     Transform transform;
@@ -164,7 +170,7 @@ struct Frames {
 
 template <class Context>
 Frames frames_of(const Context& c) {
-    const Dims& dims = input_dims(c, 0);
+    const Dims dims = with_parts(input_dims(c, 0));
     check_signal(input_dtype(c, 0), dims);
     if (dims.size() != 3) throw std::invalid_argument(fmt::format("needs a batch of signals, not {}", to_string(dims)));
     const bool has_window = c.node().input(2) != no_value;
@@ -192,11 +198,12 @@ OpDef stft_op() {
     op.infer = [](InferContext& c) {
         const Frames frames = frames_of(c);
         if (c.has_input(2) && c.dtype(2) != c.dtype(0)) c.fail("signal and window differ in type");
-        c.set_output(0, {c.dtype(0), frames.transform.result(frames.dims(c.dims(0)))});
+        c.set_output(0, {c.dtype(0), frames.transform.result(frames.dims(with_parts(c.dims(0))))});
     };
     op.eval = [](EvalContext& c) {
         const Frames frames = frames_of(c);
-        Tensor cut = copy_of(c.input(0), frames.of(view_of(c.input(0))));
+        const Tensor signal = c.input(0).reshaped(with_parts(c.input(0).dims()));
+        Tensor cut = copy_of(signal, frames.of(view_of(signal)));
         if (c.has_input(2)) {
             const Tensor window = c.input(2).reshaped({frames.length, 1});
             cut = eval_map(expr::parse("x0 * x1"), {&cut, &window}, cut.type());
@@ -205,7 +212,8 @@ OpDef stft_op() {
     };
     op.lower = [](LowerContext& c) {
         const Frames frames = frames_of(c);
-        View cut = frames.of(c.input(0));
+        const View signal = c.input(0);
+        View cut = frames.of(c.reshaped(signal, with_parts(signal.dims)));
         const View out = c.output(0);
         if (c.node().input(2) != no_value) {
             const View weighted = c.temporary(cut.dtype, cut.dims);

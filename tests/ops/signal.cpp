@@ -67,6 +67,8 @@ TEST_CASE("STFT of overlapping frames") {
                 {-1, 0, -0.125, -0.125, -1.75, 0, -0.4375, 0, -0.125, -0.3125, -1.8125, 0});
     check_close(run_single({"STFT", {f32({1, 5, 1}), scalar(2), {}, scalar(3)}, {{"onesided", attr(0)}}}), {1, 2, 3, 2},
                 {-2.5, 0, -1, -1.29904, -1, 1.29904, -1.75, 0, -1, -1.29904, -1, 1.29904});
+    check_close(run_single({"STFT", {f32({1, 5}), scalar(2), {}, scalar(3)}, {{"onesided", attr(0)}}}), {1, 2, 3, 2},
+                {-2.5, 0, -1, -1.29904, -1, 1.29904, -1.75, 0, -1, -1.29904, -1, 1.29904});
     CHECK_THROWS_AS(run_op({"STFT", {f32({1, 6, 1}), scalar(0), {}, scalar(3)}}), BadInput);
     CHECK_THROWS_AS(run_op({"STFT", {f32({1, 6, 1}), scalar(1), {}, scalar(7)}}), BadInput);
     CHECK_THROWS_AS(run_op({"STFT", {f32({1, 6, 1}), scalar(1), f32({2}), scalar(3)}}), BadInput);
