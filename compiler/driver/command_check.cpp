@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "compiler/driver/audit_int8.hpp"
 #include "compiler/driver/data_set.hpp"
@@ -75,13 +78,17 @@ private:
     std::string culprit_;
 };
 
-/// A batch is taken as 1 where nobody says; without other dims nothing is known of the shapes.
-bool leaves_dims_open(const Graph& graph) {
-    return std::any_of(graph.inputs.begin(), graph.inputs.end(), [](const Graph::Input& input) {
-        for (std::size_t axis = 1; axis < input.dims.size(); ++axis)
-            if (!input.dims[axis].known()) return true;
-        return false;
-    });
+/// What --bind calls them. A batch is taken as 1 where nobody says; without others nothing is known of the shapes.
+std::vector<std::string> open_dims(const Graph& graph) {
+    std::vector<std::string> open;
+    for (const Graph::Input& input : graph.inputs)
+        for (std::size_t axis = 1; axis < input.dims.size(); ++axis) {
+            if (input.dims[axis].known()) continue;
+            const std::string& symbol = input.dims[axis].symbol;
+            std::string name = symbol.empty() ? fmt::format("{}:{}", graph.value(input.value).name, axis) : symbol;
+            if (std::find(open.begin(), open.end(), name) == open.end()) open.push_back(std::move(name));
+        }
+    return open;
 }
 
 void print_audit(const std::vector<Int8Layer>& layers) {
@@ -97,7 +104,8 @@ void print_audit(const std::vector<Int8Layer>& layers) {
 ExitCode command_check(const CheckFlags& flags) {
     Remarks remarks;
     const Graph graph = load_model(flags.model, remarks);
-    const bool open = !flags.passes && !flags.int8 && flags.pipeline.bind.empty() && leaves_dims_open(graph);
+    const std::vector<std::string> dims = open_dims(graph);
+    const bool open = !flags.passes && !flags.int8 && flags.pipeline.bind.empty() && !dims.empty();
     std::string culprit;
     std::vector<Int8Layer> layers;
     for (const Bindings& bindings : parse_bindings(flags.pipeline.bind)) {
@@ -119,9 +127,10 @@ ExitCode command_check(const CheckFlags& flags) {
         return ExitCode::mismatch;
     }
     fmt::print("{}: all {} nodes are supported{}\n", flags.model.string(), graph.nodes.size(),
-               flags.passes ? ", and no pass changes a result"
-               : open       ? " by their operators; --bind the dims that are open to check their shapes"
-                            : "");
+               flags.passes ? std::string(", and no pass changes a result")
+               : open ? fmt::format(" by their operators; --bind the dims that are open ({}) to check their shapes",
+                                    fmt::join(dims, ", "))
+                      : "");
     if (flags.int8) print_audit(layers);
     return ExitCode::fine;
 }

@@ -67,10 +67,11 @@ TEST_CASE("check refuses what compile would, and says when it cannot know") {
     shape.mutable_type()->mutable_tensor_type()->mutable_shape()->add_dim()->set_dim_param("R");
     folder.write("m.onnx", model.SerializeAsString());
     CHECK(run_igata(folder, "check m.onnx") ==
-          Outcome{0,
-                  "m.onnx: all 2 nodes are supported by their operators; --bind the dims that are open to check their "
-                  "shapes\n",
-                  ""});
+          Outcome{
+              0,
+              "m.onnx: all 2 nodes are supported by their operators; --bind the dims that are open (R) to check "
+              "their shapes\n",
+              ""});
 }
 
 TEST_CASE("external data outside the model's folder is refused") {
