@@ -8,6 +8,7 @@
 #include "compiler/emit/amalgamate.hpp"
 #include "compiler/emit/embedded.hpp"
 #include "compiler/emit/interface.hpp"
+#include "compiler/emit/loop_vectors.hpp"
 #include "compiler/emit/loops.hpp"
 #include "compiler/emit/names.hpp"
 #include "compiler/emit/rows.hpp"
@@ -99,12 +100,16 @@ std::string needs_header(const runtime::Needs& needs) {
         needs.kinds, needs.activations, needs.implementations);
 }
 
-/// Adds the kernels that the plans' steps need to the files of the runtime.
-void add_kernels(Plans plans, std::vector<std::string>& roots) {
-    for (const Plan& plan : plans)
-        for (const Step& step : plan.steps)
+/// Adds what the plans' kernels and loops need to the files of the runtime.
+void add_roots(Plans plans, std::vector<std::string>& roots) {
+    for (const Plan& plan : plans) {
+        for (const Step& step : plan.steps) {
             if (const auto* kernel = std::get_if<runtime::KernelSpec>(&step.spec))
                 roots.push_back(fmt::format("runtime/kernels/{}.hpp", kernel->name));
+            const auto* loop = std::get_if<Loop>(&step.spec);
+            if (loop != nullptr && is_vectorised(*loop)) roots.emplace_back("runtime/loop_vectors.hpp");
+        }
+    }
 }
 
 std::string upper_case(std::string name) {
@@ -181,7 +186,7 @@ std::vector<EmittedFile> emit(Plans plans, const EmitOptions& options, const Rem
     std::string pool = pooled_weights(plans);
     std::vector<std::string> roots;
     if (options.weights == EmitOptions::Weights::file) roots.emplace_back("runtime/predictor_weights.hpp");
-    add_kernels(plans, roots);
+    add_roots(plans, roots);
     std::vector<EmittedFile> files;
     files.push_back(
         {options.name + ".cpp", predictor_cpp(options.name, include_line(options.name), roots, options.needs,
@@ -202,7 +207,7 @@ std::vector<EmittedFile> emit_together(std::span<const PredictorSource> predicto
     for (const PredictorSource& predictor : predictors) {
         const Slots slots = slots_of(predictor.plans, predictor.name);
         const EmitOptions options{predictor.name, EmitOptions::Weights::literal, needs};
-        add_kernels(predictor.plans, roots);
+        add_roots(predictor.plans, roots);
         headers += include_line(predictor.name);
         if (!parts.empty()) parts += "\nnamespace {\n\n";
         parts +=

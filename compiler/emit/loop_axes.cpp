@@ -49,6 +49,20 @@ std::vector<Axis> merged(std::vector<Axis> axes) {
     return result;
 }
 
+bool repeats(const Axis& outer, const Axis& inner, std::size_t operand) {
+    return outer.strides[operand] == 0 && inner.strides[operand] != 0;
+}
+
+bool rows_join(const Loop& loop, const Axis& outer, const Axis& inner) {
+    const std::size_t output = loop.inputs.size();
+    for (std::size_t i = 0; i <= output; ++i) {
+        if (i < output && !expr::uses(loop.body, static_cast<int>(i))) continue;
+        const bool flat = outer.strides[i] == inner.strides[i] * inner.extent;
+        if (!flat && (i == output || !repeats(outer, inner, i))) return false;
+    }
+    return true;
+}
+
 std::int64_t product(const std::vector<Axis>& axes) {
     std::int64_t count = 1;
     for (const Axis& axis : axes) count *= axis.extent;

@@ -24,4 +24,10 @@ std::vector<Axis> merged(std::vector<Axis> axes);
 
 std::int64_t product(const std::vector<Axis>& axes);
 
+/// Whether rows (along `inner`) lie end to end in every operand that the body uses, or are the same row of an input
+/// again and again: then several can be written as one, with what repeats written out in tables.
+bool rows_join(const Loop& loop, const Axis& outer, const Axis& inner);
+/// The operand has one row for all.
+bool repeats(const Axis& outer, const Axis& inner, std::size_t operand);
+
 }  // namespace igata

@@ -7,6 +7,7 @@
 
 #include "compiler/emit/loop_axes.hpp"
 #include "compiler/emit/loop_expr.hpp"
+#include "compiler/emit/loop_vectors.hpp"
 
 namespace igata {
 
@@ -21,7 +22,7 @@ std::string term(const std::string& index, std::int64_t stride) {
 
 class NestWriter {
 public:
-    NestWriter(const Loop& loop, const std::string& identifier) : loop_(loop) {
+    NestWriter(const Loop& loop, const std::string& identifier) : loop_(loop), vectors_(is_vectorised(loop)) {
         for (const Axis& axis : axes_of(loop)) (axis.reduced ? reduced_ : kept_).push_back(axis);
         kept_ = merged(std::move(kept_));
         reduced_ = merged(std::move(reduced_));
@@ -34,7 +35,7 @@ public:
         used_.push_back(true);
         work_ = product(kept_) * product(reduced_);
         open(fmt::format("struct {}_body {{", identifier));
-        line("template <int>");
+        line(vectors_ ? "template <int lanes>" : "template <int>");
         open(
             "[[gnu::always_inline]] static void run(std::byte* const* operands, std::int64_t begin, std::int64_t end) "
             "{");
@@ -57,6 +58,7 @@ private:
     static constexpr std::int64_t rows_at_once = 16;  // of short rows
 
     const Loop& loop_;
+    const bool vectors_;
     std::vector<Axis> kept_, reduced_;
     std::vector<std::string> bases_;  ///< the pointer of each operand at the current depth
     std::vector<bool> used_;
@@ -194,6 +196,7 @@ private:
             store(output_element(0, ""), evaluate(hoist(none, loads(none, "")), loop_.output.dtype));
             return;
         }
+        if (vectors_) return write_vectors();
         if (has_short_rows()) return write_short_rows();
         const Axis inner = kept_.back();
         open_axes({kept_.begin(), kept_.end() - 1});
@@ -205,52 +208,101 @@ private:
         store(output_element(inner.strides.back(), index), evaluate(values, loop_.output.dtype));
     }
 
-    static bool repeats(const Axis& outer, const Axis& inner, std::size_t i) {
-        return outer.strides[i] == 0 && inner.strides[i] != 0;
-    }
-
     /// True for an image with its channels innermost and few, and operands that hold one value a channel: loops over
     /// three elements would not be vectorised.
     bool has_short_rows() const {
         if (kept_.size() < 2) return false;
         const Axis& outer = kept_[kept_.size() - 2];
-        const Axis& inner = kept_.back();
-        if (inner.extent >= 16 || outer.extent < 4 * rows_at_once || repeats(outer, inner, output())) return false;
-        for (std::size_t i = 0; i < bases_.size(); ++i) {
-            const bool flat = outer.strides[i] == inner.strides[i] * inner.extent;
-            if (used_[i] && !flat && !repeats(outer, inner, i)) return false;
-        }
-        return true;
+        return kept_.back().extent < 16 && outer.extent >= 4 * rows_at_once && rows_join(loop_, outer, kept_.back());
     }
 
-    /// Many rows as one, with what repeats from row to row written out in tables.
-    void write_short_rows() {
+    /// Opens a loop over blocks of `rows` rows, each written as one, with what repeats from row to row in tables; the
+    /// loads of a block's element j.
+    std::vector<std::string> open_joined_rows(std::int64_t rows) {
         const Axis inner = kept_.back();
         const Axis outer = kept_[kept_.size() - 2];
         open_axes({kept_.begin(), kept_.end() - 2});
-        const std::int64_t width = inner.extent * rows_at_once;
-        std::vector<std::string> values = hoist(inner, loads(inner, "j"));
-        for (std::size_t i = 0; i < values.size(); ++i) {
+        const std::int64_t width = inner.extent * rows;
+        std::vector<std::string> tables(bases_.size());
+        for (std::size_t i = 0; i + 1 < bases_.size(); ++i) {
             if (!used_[i] || !repeats(outer, inner, i)) continue;
             line(fmt::format("{} c{}[{}];", compute_type(types_[i]), i, width));
             line(fmt::format("for (std::int64_t j = 0; j < {}; ++j) c{}[j] = {};", width, i,
                              load(i, inner.strides[i], fmt::format("j % {}", inner.extent))));
-            values[i] = fmt::format("c{}[j]", i);
+            tables[i] = fmt::format("c{}", i);
         }
-        Axis block = outer;
-        block.extent = (outer.extent + rows_at_once - 1) / rows_at_once;
-        for (std::int64_t& stride : block.strides) stride *= rows_at_once;
+        open_blocks(outer, rows, inner.extent);
+        return tables;
+    }
+
+    /// A loop over blocks of `rows` iterations of `axis`, each of them `size` elements; declares their `count`.
+    void open_blocks(const Axis& axis, std::int64_t rows, std::int64_t size) {
+        Axis block = axis;
+        block.extent = (axis.extent + rows - 1) / rows;
+        for (std::int64_t& stride : block.strides) stride *= rows;
         const std::string index = open_loop(block.extent);
-        const std::vector<std::string> before = bases_;
         advance(block, index);
+        declare_count(axis.extent * size, rows * size, index);
+    }
+
+    void write_short_rows() {
+        const Axis inner = kept_.back();
+        const std::vector<std::string> hoisted = hoist(inner, loads(inner, "j"));
+        const std::vector<std::string> tables = open_joined_rows(rows_at_once);
+        std::vector<std::string> values = loads(inner, "j");
         for (std::size_t i = 0; i < values.size(); ++i) {
-            if (bases_[i] != before[i]) values[i] = load(i, inner.strides[i], "j");
+            if (inner.strides[i] == 0) values[i] = hoisted[i];
+            else if (!tables[i].empty()) values[i] = tables[i] + "[j]";
         }
-        declare_count(outer.extent * inner.extent, width, index);
         line("#pragma GCC ivdep");
         open("for (std::int64_t j = 0; j < count; ++j) {");
         values = name_loads(inner, values);
         store(output_element(inner.strides.back(), "j"), evaluate(values, loop_.output.dtype));
+    }
+
+    /// Rows, several rows as one or pieces of one long row, in steps of a register.
+    void write_vectors() {
+        constexpr std::int64_t piece = 1024;
+        line("using Floats [[maybe_unused]] = typename VectorOf<lanes>::Register;");
+        line("using Integers [[maybe_unused]] = typename IntegersOf<lanes>::Register;");
+        const Axis inner = kept_.back();
+        std::vector<std::string> tables(bases_.size());
+        const std::int64_t rows = vector_rows_at_once(loop_, kept_);
+        bool whole = inner.extent % 16 == 0;
+        if (rows != 0) {
+            whole = kept_[kept_.size() - 2].extent % rows == 0;
+            tables = open_joined_rows(rows);
+        } else if (kept_.size() == 1) {
+            open_blocks(inner, piece, 1);
+        } else {
+            open_axes({kept_.begin(), kept_.end() - 1});
+            line(fmt::format("constexpr std::int64_t count = {};", inner.extent));
+        }
+        write_registers(inner, tables, whole);
+    }
+
+    /// `whole`: `count` is a multiple of every register's lanes.
+    void write_registers(const Axis& inner, const std::vector<std::string>& tables, bool whole) {
+        std::vector<std::string> names(loop_.inputs.size());
+        for (std::size_t i = 0; i < names.size(); ++i) {
+            if (!used_[i] || inner.strides[i] != 0) continue;
+            names[i] = fmt::format("c{}", i);
+            line(fmt::format("{} {};", register_type(types_[i]), names[i]));
+            line(fmt::format("vectors::fill(*{}, {});", bases_[i], names[i]));
+        }
+        open("for (std::int64_t j = 0; j < count; j += lanes) {");
+        if (!whole) line("const std::int64_t n = count - j < lanes ? count - j : lanes;");
+        const std::string_view amount = whole ? "" : "n, ";
+        for (std::size_t i = 0; i < names.size(); ++i) {
+            if (!used_[i] || inner.strides[i] == 0) continue;
+            names[i] = fmt::format("v{}", i);
+            line(fmt::format("{} {};", register_type(types_[i]), names[i]));
+            if (tables[i].empty()) line(fmt::format("vectors::load({} + j, {}{});", bases_[i], amount, names[i]));
+            else line(fmt::format("vectors::load({} + j, {});", tables[i], names[i]));
+        }
+        const ScalarCode code = *vector_code(loop_.body, types_, names, loop_.output.dtype);
+        for (const std::string& statement : code.statements) line(statement);
+        line(fmt::format("vectors::store({} + j, {}{});", bases_.back(), amount, code.value));
     }
 
     /// `count`: the length of block number `index`, the last one of which may be shorter.
@@ -327,12 +379,7 @@ private:
         const Axis row = kept_.back();
         open_axes({kept_.begin(), kept_.end() - 1});
         const std::int64_t width = block_width(row.extent);
-        Axis block = row;
-        block.extent = (row.extent + width - 1) / width;
-        for (std::int64_t& stride : block.strides) stride *= width;
-        const std::string index = open_loop(block.extent);
-        advance(block, index);
-        declare_count(row.extent, width, index);
+        open_blocks(row, width, 1);
         clear_lanes(width);
         const std::vector<std::string> start = bases_;
         for (const Axis& axis : reduced_) advance(axis, open_loop(axis.extent), false);

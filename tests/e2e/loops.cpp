@@ -4,11 +4,14 @@
 
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <random>
 
+#include "compiler/emit/loop_vectors.hpp"
 #include "compiler/emit/loops.hpp"
 #include "compiler/ir/interpret.hpp"
 #include "compiler/ir/view.hpp"
+#include "runtime/isa.hpp"
 #include "tests/e2e/compile_cpp.hpp"
 
 using namespace igata;
@@ -18,7 +21,8 @@ namespace {
 /// A loop with the buffers that it runs over.
 struct Case {
     Loop loop;
-    std::string text;  ///< for messages
+    std::string text;    ///< for messages
+    bool exact = false;  ///< floats, too, to the last bit
     std::vector<Tensor> inputs;
     Dims output_dims;
 };
@@ -139,7 +143,7 @@ Tensor run(Case& c, const std::function<void(std::byte* const*)>& run_all) {
 }
 
 void check_equal(const Case& c, const Tensor& got, const Tensor& expected) {
-    const bool exact = !is_floating(got.dtype());
+    const bool exact = c.exact || !is_floating(got.dtype());
     const auto a = got.to_f64(), b = expected.to_f64();
     const double tolerance = got.dtype() == DataType::f16 ? 2e-3 : 2e-5;
     std::size_t wrong = 0;
@@ -151,44 +155,137 @@ void check_equal(const Case& c, const Tensor& got, const Tensor& expected) {
     CHECK_MESSAGE(wrong == 0, c.text << " over " << to_string(c.loop.extents) << " " << name_of(got.dtype()));
 }
 
-}  // namespace
+/// What stands between quantized layers; x0 is of bytes, x1 of bytes or f32, x2 f32.
+constexpr const char* quantized_bodies[] = {
+    "cast<u8>(max(min(round((cast<f32>(cast<i32>(x0) - 3) * 0.1 + cast<f32>(cast<i32>(x1) - 4) * 0.06) / 0.07) + 7, "
+    "255), 0))",
+    "cast<i8>(max(min(round(cast<f32>(cast<i32>(x0) - 11) * 0.03 * cast<f32>(x1) / 0.018) + -5, 127), -128))",
+    "cast<u8>(round(cast<f32>(cast<i32>(cast<i8>(x0))) * 0.5))",
+    "cast<i8>(cast<f32>(x0) * 1.5 - cast<f32>(x1))",
+    "cast<f32>(cast<i32>(x0) - 128) * 0.02 + x2",
+    "cast<u8>(max(min(round(x2 / 0.1) + 128, 255), 0))",
+    "cast<u8>(max(min(round(cast<f32>(cast<u8>(max(min(round(x2 * 0.7), 255), 0))) + cast<f32>(x0)), 255), 0))",
+    "cast<i32>(x0) + cast<i32>(x1) * 3",
+    "-cast<f32>(x0) / 0.25",
+    "x0"};
 
-TEST_CASE("generated loops compute what the interpreter computes") {
-    constexpr unsigned count = 64;
-    std::vector<Case> cases;
-    std::vector<std::int64_t> outer;
-    std::string source = "#include \"runtime/loop_arithmetic.hpp\"\nnamespace {\nusing namespace igata::runtime;\n";
-    std::string functions;
-    for (unsigned i = 0; i < count; ++i) {
-        cases.push_back(i < 4 ? normalisation(100 + 16 * i % 3, 1 + 2 * i, 1 + i % 2) : random_case(i));
-        const LoopCode code = loop_code(cases[i].loop, fmt::format("case{}", i), cases[i].text);
-        source += code.body;
-        outer.push_back(code.outer);
-        functions += fmt::format(
-            "extern \"C\" void run{0}(std::byte* const* o, std::int64_t b, std::int64_t e) {{ "
-            "run_loop<case{0}_body>(nullptr, o, b, e); }}\n",
-            i);
+/// A loop over bytes whose rows are dense, or repeat, or lie apart.
+Case quantized_case(unsigned seed) {
+    Random random(seed);
+    Case c;
+    c.text = quantized_bodies[seed % std::size(quantized_bodies)];
+    c.loop.body = expr::parse(c.text);
+    constexpr std::int64_t widths[] = {1, 3, 8, 16, 24, 40, 64, 88, 100, 300};
+    const std::int64_t rows = pick(random, 2) == 0 ? 1 : 64 + pick(random, 80);
+    const std::int64_t width = widths[pick(random, static_cast<int>(std::size(widths)))];
+    c.loop.extents = c.output_dims = {rows, rows == 1 ? width * 37 : width};
+    const std::int64_t row = c.loop.extents[1];
+    const DataType bytes = pick(random, 2) == 0 ? DataType::u8 : DataType::i8;
+    const int gap = pick(random, 3) == 0 ? 5 : 0;
+    for (int i = 0; i < std::max(1, expr::operand_count(c.loop.body)); ++i) {
+        const bool real = i == 2 || (i == 1 && c.text.find("x1)") != std::string::npos && pick(random, 2) == 0 &&
+                                     c.text.find("cast<i32>(x1)") == std::string::npos);
+        const DataType type = real ? DataType::f32 : bytes;
+        const int kind = i == 0 || i == 2 ? 0 : pick(random, 4);  // a row for all, one element for all
+        c.loop.inputs.push_back(
+            {type, {kind == 0 ? row + gap : 0, kind == 3 || (kind == 2 && rows == 1) ? 0 : std::int64_t{1}}});
+        Tensor wide(DataType::f64, {rows, row + gap});
+        for (double& value : wide.mutable_values<double>())
+            value = real ? (pick(random, 4001) - 2000) / 32.0 : pick(random, 256) - (type == DataType::i8 ? 128 : 0);
+        c.inputs.push_back(wide.cast(type));
     }
-    const test::TemporaryFolder folder;
-    test::write_file(folder.path() / "loops.cpp", source + "}\n" + functions);
-    test::run_command(std::string(test::strict) + "-I" IGATA_SOURCE_DIR " -shared -fPIC loops.cpp -o loops.so",
-                      folder.path());
-    const test::Library library(folder.path() / "loops.so");
-    for (unsigned i = 0; i < count; ++i) {
+    std::vector<DataType> types;
+    for (const auto& input : c.loop.inputs) types.push_back(input.dtype);
+    c.loop.output = {expr::type_of(c.loop.body, types), {row, 1}};
+    c.exact = is_vectorised(c.loop);
+    return c;
+}
+
+/// The cases as one library: `run<i>_<isa>(operands, begin, end)`.
+class Compiled {
+public:
+    explicit Compiled(const std::vector<Case>& cases) {
+        std::string source =
+            "#include \"runtime/loop_arithmetic.hpp\"\n#include \"runtime/loop_vectors.hpp\"\nnamespace {\nusing "
+            "namespace "
+            "igata::runtime;\n";
+        std::string functions;
+        for (std::size_t i = 0; i < cases.size(); ++i) {
+            const LoopCode code = loop_code(cases[i].loop, fmt::format("case{}", i), cases[i].text);
+            source += code.body;
+            outer_.push_back(code.outer);
+            for (const char* isa : isas)
+                functions += fmt::format(
+                    "extern \"C\" void run{0}_{1}(std::byte* const* o, std::int64_t b, std::int64_t e) {{ "
+                    "Versions<case{0}_body, std::byte* const*, std::int64_t, std::int64_t>::get(Isa::{1})(o, b, e); "
+                    "}}\n",
+                    i, isa);
+        }
+        test::write_file(folder_.path() / "loops.cpp", source + "}\n" + functions);
+        test::run_command(std::string(test::strict) + "-I" IGATA_SOURCE_DIR " -shared -fPIC loops.cpp -o loops.so",
+                          folder_.path());
+        library_.emplace(folder_.path() / "loops.so");
+    }
+
+    /// Case i as a whole, and in two parts as two threads would, with every instruction set that there is here.
+    void check(std::size_t i, Case& c) {
         CAPTURE(i);
-        Case& c = cases[i];
-        auto* function = library.function<Run>(fmt::format("run{}", i));
         const Tensor expected = run(c, [&](std::byte* const* operands) {
             run_loop(c.loop, operands, 0, c.loop.extents.empty() ? 1 : c.loop.extents[0]);
         });
-        check_equal(c, run(c, [&](std::byte* const* operands) { function(operands, 0, outer[i]); }), expected);
-        // In two parts, as two threads would.
-        check_equal(c,
-                    run(c,
-                        [&](std::byte* const* operands) {
-                            function(operands, 0, outer[i] / 2);
-                            function(operands, outer[i] / 2, outer[i]);
-                        }),
-                    expected);
+        for (std::size_t isa = 0; isa <= static_cast<std::size_t>(runtime::detect_isa()); ++isa) {
+            CAPTURE(std::string(isas[isa]));
+            auto* function = library_->function<Run>(fmt::format("run{}_{}", i, isas[isa]));
+            check_equal(c, run(c, [&](std::byte* const* operands) { function(operands, 0, outer_[i]); }), expected);
+            check_equal(c,
+                        run(c,
+                            [&](std::byte* const* operands) {
+                                function(operands, 0, outer_[i] / 2);
+                                function(operands, outer_[i] / 2, outer_[i]);
+                            }),
+                        expected);
+        }
     }
+
+private:
+    static constexpr const char* isas[] = {"baseline", "v3", "v4"};
+    const test::TemporaryFolder folder_;
+    std::optional<test::Library> library_;
+    std::vector<std::int64_t> outer_;
+};
+
+}  // namespace
+
+TEST_CASE("generated loops compute what the interpreter computes") {
+    std::vector<Case> cases;
+    for (unsigned i = 0; i < 64; ++i)
+        cases.push_back(i < 4 ? normalisation(100 + 16 * i % 3, 1 + 2 * i, 1 + i % 2) : random_case(i));
+    Compiled compiled(cases);
+    for (std::size_t i = 0; i < cases.size(); ++i) compiled.check(i, cases[i]);
+}
+
+TEST_CASE("generated loops over bytes compute what the interpreter computes, to the bit") {
+    std::vector<Case> cases;
+    for (unsigned i = 0; i < 60; ++i) cases.push_back(quantized_case(i));
+    std::size_t in_registers = 0;
+    for (const Case& c : cases) in_registers += is_vectorised(c.loop) ? 1 : 0;
+    CHECK(in_registers >= 35);
+    Compiled compiled(cases);
+    for (std::size_t i = 0; i < cases.size(); ++i) compiled.check(i, cases[i]);
+}
+
+TEST_CASE("only loops over bytes and of what quantization is made of are written in registers") {
+    Case c = normalisation(100, 16, 1);
+    CHECK_FALSE(is_vectorised(c.loop));
+    Loop loop;
+    loop.extents = {64, 40};
+    loop.inputs = {{DataType::u8, {40, 1}}};
+    loop.output = {DataType::f32, {40, 1}};
+    loop.body = expr::parse("cast<f32>(x0) * 0.5");
+    CHECK(is_vectorised(loop));
+    loop.body = expr::parse("sigmoid(cast<f32>(x0))");
+    CHECK_FALSE(is_vectorised(loop));
+    loop.body = expr::parse("cast<f32>(x0) * 0.5");
+    loop.inputs[0].strides = {1, 64};
+    CHECK_FALSE(is_vectorised(loop));
 }
