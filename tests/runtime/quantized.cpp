@@ -226,11 +226,12 @@ TEST_CASE("quantized convolutions are exact, by every kernel") {
 
 TEST_CASE("byte_table looks up each byte, in any layout") {
     Random random(5);
-    for (const std::vector<int>& order : {std::vector<int>{0, 1, 2}, {2, 0, 1}})
+    const std::vector<int> rows{0, 1, 2}, columns{2, 0, 1};
+    for (const auto& [order, dst_order] : {std::pair{rows, rows}, {columns, columns}, {rows, columns}})
         for (const std::int64_t gap : {0, 3}) {
             Operand table = random_bytes(random, layout(DataType::u8, {256}));
             Operand src = random_bytes(random, layout(DataType::u8, {3, 5, 77}, order, gap));
-            Operand dst = make_operand(layout(DataType::u8, {3, 5, 77}, order));
+            Operand dst = make_operand(layout(DataType::u8, {3, 5, 77}, dst_order, 3 - gap));
             dst.written = true;
             KernelSpec spec;
             spec.make = make_byte_table;
