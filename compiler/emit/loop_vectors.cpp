@@ -163,7 +163,7 @@ std::int64_t vector_rows_at_once(const Loop& loop, const std::vector<Axis>& axes
 
 bool is_vectorised(const Loop& loop) {
     const std::vector<Axis> axes = merged(axes_of(loop));
-    if (loop.reduce || axes.empty()) return false;
+    if (loop.reduce || axes.empty() || loop.body->op == ExprOp::operand) return false;  // copies need no registers
     const auto dense = [](const Axis& axis, std::size_t i) { return axis.strides[i] == 1; };
     const Axis& inner = axes.back();
     std::vector<DataType> types;

@@ -5,8 +5,8 @@
 //
 // So do MatMul and Gemm by one matrix. A Relu or Clip before the QuantizeLinear becomes a Clip of integers, which is
 // the same, since quantizing keeps the order. Without a QuantizeLinear the sums are made by ConvInteger or
-// MatMulInteger and scaled. What only moves or compares elements (MaxPool, Reshape, Split, ...) does so before the
-// DequantizeLinear; Concat does between any scales, as each of its inputs can be quantized before it.
+// MatMulInteger and scaled. What only moves or compares elements (MaxPool, Reshape, a nearest Resize, ...) does so
+// before the DequantizeLinear; Concat does between any scales, as each of its inputs can be quantized before it.
 //
 // Not where scales and zero points are not known, are blocked, or along another axis than the result's channels; nor
 // where the sum is not the quantized layer's only reader's. What is left is folded, or becomes elementwise Maps.
@@ -258,11 +258,20 @@ private:
 
     // Moves -----------------------------------------------------------------------------------------------------------
 
+    /// Makes each element of its result from one of its first input's, as it is.
+    static bool is_move(const Node& node) {
+        static constexpr const char* moves[] = {"MaxPool", "Reshape",      "Flatten",     "Transpose",
+                                                "Squeeze", "Unsqueeze",    "Split",       "Slice",
+                                                "Resize",  "DepthToSpace", "SpaceToDepth"};
+        if (std::find(std::begin(moves), std::end(moves), node.op) == std::end(moves)) return false;
+        if (node.op != "Resize") return true;
+        return node.attrs.get_string("mode", "nearest") == "nearest" &&
+               node.attrs.get_string("coordinate_transformation_mode", "half_pixel") != "tf_crop_and_resize";
+    }
+
     /// MaxPool(DequantizeLinear(x)) -> DequantizeLinear(MaxPool(x))
     bool move(NodeIt node) {
-        static constexpr const char* moves[] = {"MaxPool", "Reshape",   "Flatten", "Transpose",
-                                                "Squeeze", "Unsqueeze", "Split",   "Slice"};
-        if (std::find(std::begin(moves), std::end(moves), node->op) == std::end(moves)) return false;
+        if (!is_move(*node)) return false;
         const auto x = dequantized(node->inputs.at(0));
         if (!x || !single(x->scale) || size_of(type(x->integers).dtype) != 1 || graph_.is_constant(x->integers))
             return false;

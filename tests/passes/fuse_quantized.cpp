@@ -167,6 +167,29 @@ TEST_CASE("fuse_quantized: DequantizeLinear moves behind what moves elements, an
     CHECK(other == std::vector<std::string>{"Map", "Split", "Map", "Map"});
 }
 
+TEST_CASE("fuse_quantized: a nearest Resize is one of integers, one that interpolates is not") {
+    const auto resized = [](const std::string& attributes, double most) {
+        return fused(R"(graph (r: f32[1,4,3,3]) -> (y) {
+          s = constant f32[] {0.02}
+          z = constant u8[] {128}
+          q = QuantizeLinear(r, s, z)
+          d = DequantizeLinear(q, s, z)
+          scales = constant f32[4] {1,1,2,2}
+          e = Resize(d, _, scales) {)" +
+                         attributes +
+                         R"(}
+          p = DepthToSpace(e) {blocksize=2}
+          y = QuantizeLinear(p, s, z)
+        })",
+                     most);
+    };
+    CHECK(resized("mode=\"nearest\"", 0) == std::vector<std::string>{"Map", "Resize", "DepthToSpace"});
+    const auto interpolated = resized("mode=\"linear\"", 1);
+    CHECK(interpolated.front() == "Map");
+    CHECK(interpolated.back() == "Map");
+    CHECK(interpolated.size() == 5);
+}
+
 TEST_CASE("a function of one byte is a table: of the layer before it, or a step of its own") {
     const auto plan_of = [](const std::string& text) {
         Remarks remarks;
