@@ -67,6 +67,8 @@ Plan lower(const Graph& graph, const Layouts& layouts, Remarks& remarks);
 void absorb_scales(Plan& plan, Remarks& remarks, Budget budget = {});
 /// The average of a convolution's result over its spatial axes is taken by the convolution itself.
 void absorb_means(Plan& plan, Remarks& remarks, Budget budget = {});
+/// What is cheap to compute and only a reduction reads is part of its expression.
+void absorb_maps(Plan& plan, Remarks& remarks, Budget budget = {});
 /// Orders the steps so that less memory is alive at once; dependencies hold.
 void schedule(Plan& plan);
 /// Marks convolutions whose result need never be there as a whole, because the next step can take it in strips.

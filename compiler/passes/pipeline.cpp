@@ -48,6 +48,7 @@ constexpr std::array passes{
     Pass{"lower", Works::on_plan, [](State& s) { s.result.plan = lower(s.result.graph, s.layouts, s.remarks); }},
     Pass{"absorb_scales", Works::on_plan_to_fuse, [](State& s) { absorb_scales(s.result.plan, s.remarks, s.budget); }},
     Pass{"absorb_means", Works::on_plan_to_fuse, [](State& s) { absorb_means(s.result.plan, s.remarks, s.budget); }},
+    Pass{"absorb_maps", Works::on_plan_to_fuse, [](State& s) { absorb_maps(s.result.plan, s.remarks, s.budget); }},
     Pass{"schedule", Works::on_plan, [](State& s) { schedule(s.result.plan); }},
     Pass{"stream_strips", Works::on_plan_to_fuse, [](State& s) { stream_strips(s.result.plan); }},
     Pass{"narrow_weights", Works::on_plan, [](State& s) { narrow_weights(s.result.plan); }},

@@ -1,4 +1,5 @@
 // absorb_scales and absorb_means: squeeze-excite's passes over whole tensors go into the convolutions around them.
+// absorb_maps: what a reduction reads is computed by it.
 #include <doctest/doctest.h>
 
 #include <random>
@@ -253,4 +254,51 @@ TEST_CASE("absorb: random squeeze-excite blocks compute the same as their defini
     }
     CHECK(scales > 120);
     CHECK(means > 200);
+}
+
+namespace {
+
+/// What absorb_maps makes of the steps; b1 holds bytes, b2 and b3 floats.
+std::string reduced(const std::string& steps) {
+    Plan plan = parse_plan(R"(plan p arena=0 weights=0 {
+  in0 = input x u8[8,6] declared=[8,6]
+  out0 = output y f32[6] declared=[6]
+  b1 = buffer u8 48
+  b2 = buffer f32 192
+  b3 = buffer f32 192
+)" + steps + "}\n");
+    verify(plan);
+    Remarks remarks;
+    absorb_maps(plan, remarks);
+    verify(plan);
+    return steps_of(plan);
+}
+
+const std::string dequantize = "  loop d [48] x0=in0:u8(1) dst=b2:f32(1) {(cast<f32>(x0) - 5.0) * 0.5}\n";
+const std::string sum = "  loop s [6|8] x0=b2:f32(1,6) dst=out0:f32(1,0) sum f32 {x0} then {x0 * 0.125}\n";
+
+}  // namespace
+
+TEST_CASE("absorb_maps: a reduction computes what only it reads, in whatever order it reads it") {
+    CHECK(reduced(dequantize + sum) ==
+          "loop s [6|8] x0=in0:u8(1,6) dst=out0:f32(1,0) sum f32 {(cast<f32>(x0) - 5.0) * 0.5} then {x0 * 0.125}\n");
+    // One value a row of what is reduced; twice in the expression.
+    CHECK(reduced("  loop d [8,6] x0=in0:u8(6,1) x1=in0:u8(0,1) dst=b2:f32(6,1) {cast<f32>(x0) * cast<f32>(x1)}\n"
+                  "  loop s [6|8] x0=b2:f32(1,6) dst=out0:f32(1,0) sum f32 {x0 * x0}\n") ==
+          "loop s [6|8] x0=in0:u8(1,6) x1=in0:u8(1,0) dst=out0:f32(1,0) sum f32 {cast<f32>(x0) * cast<f32>(x1) * "
+          "(cast<f32>(x0) * cast<f32>(x1))}\n");
+}
+
+TEST_CASE("absorb_maps: not what is read elsewhere, too, is overwritten, dear, or read again and again") {
+    const auto stays = [](const std::string& steps) { CHECK(reduced(steps).find("loop d ") != std::string::npos); };
+    stays(dequantize + sum + "  loop again [48] x0=b2:f32(1) dst=b3:f32(1) {x0}\n");
+    stays(
+        "  loop c [48] x0=in0:u8(1) dst=b1:u8(1) {x0}\n  loop d [48] x0=b1:u8(1) dst=b2:f32(1) {cast<f32>(x0)}\n"
+        "  loop over [48] dst=b1:u8(1) {0}\n" +
+        sum);
+    stays("  loop d [48] x0=in0:u8(1) dst=b2:f32(1) {exp(cast<f32>(x0))}\n" + sum);
+    stays(
+        "  loop d [8] x0=in0:u8(1) dst=b2:f32(1) {cast<f32>(x0)}\n"
+        "  loop s [6|8] x0=b2:f32(0,1) dst=out0:f32(1,0) sum f32 {x0}\n");
+    stays(dequantize + "  loop s [6|7] x0=b2:f32(1,6) dst=out0:f32(1,0) sum f32 {x0}\n");
 }

@@ -66,7 +66,7 @@ TEST_CASE("pipeline: --print-after=all prints after every pass, --time-passes sa
     options.time_passes = true;
     PipelineResult result;
     const std::string text = dump(options, &result);
-    CHECK(result.seconds.size() == 19);
+    CHECK(result.seconds.size() == 20);
     for (const auto& [pass, seconds] : result.seconds) {
         CHECK(text.find("; after " + pass + "\n") != std::string::npos);
         CHECK(text.find(pass + " ") != std::string::npos);
@@ -84,7 +84,8 @@ TEST_CASE("pipeline: --stop-after ends early, and names the passes if it is wron
         "--stop-after: there is no pass 'optimise'; the passes are bind_dims, infer_types, "
         "widen_halves, fold_constants, fuse_quantized, "
         "simplify, fuse_maps, fuse_epilogues, assign_layouts, lower, absorb_scales, "
-        "absorb_means, schedule, stream_strips, narrow_weights, allow_bf16, apply_tuning, plan_memory, pool_weights");
+        "absorb_means, absorb_maps, schedule, stream_strips, narrow_weights, allow_bf16, apply_tuning, plan_memory, "
+        "pool_weights");
 }
 
 TEST_CASE("pipeline: bisection allows only the first rewrites, of all passes together") {
