@@ -57,8 +57,8 @@ struct mean_body {
 };
 constexpr LoopSpec mean_spec{run_loop<mean_body>, nullptr, 2, 480};
 
-/// sq
-struct sq_body {
+/// variance
+struct variance_body {
     template <int>
     [[gnu::always_inline]] static void run(std::byte* const* operands, std::int64_t begin, std::int64_t end) {
         const auto* const x0 = reinterpret_cast<const float*>(operands[0]);
@@ -67,45 +67,29 @@ struct sq_body {
         for (std::int64_t i0 = begin; i0 < end; ++i0) {
             const auto* const x0_1 = x0 + i0 * 240;
             const auto* const x1_1 = x1 + i0;
-            auto* const y_1 = y + i0 * 240;
-            const float c1 = *x1_1;
-            #pragma GCC ivdep
-            for (std::int64_t i1 = 0; i1 < 240; ++i1) {
-                const float v0 = x0_1[i1];
-                const float t0 = v0 - c1;
-                const float t1 = t0 * t0;
-                y_1[i1] = t1;
-            }
-        }
-    }
-};
-constexpr LoopSpec sq_spec{run_loop<sq_body>, nullptr, 2, 480};
-
-/// variance
-struct variance_body {
-    template <int>
-    [[gnu::always_inline]] static void run(std::byte* const* operands, std::int64_t begin, std::int64_t end) {
-        const auto* const x0 = reinterpret_cast<const float*>(operands[0]);
-        auto* const y = reinterpret_cast<float*>(operands[1]);
-        for (std::int64_t i0 = begin; i0 < end; ++i0) {
-            const auto* const x0_1 = x0 + i0 * 240;
             auto* const y_1 = y + i0;
             alignas(64) float lane[64];
             for (auto& value : lane) value = float{};
             for (std::int64_t i1 = 0; i1 < 3; ++i1) {
                 const auto* const x0_2 = x0_1 + i1 * 64;
+                const float c1 = *x1_1;
                 #pragma GCC ivdep
                 for (std::int64_t j = 0; j < 64; ++j) {
                     const float v0 = x0_2[j];
-                    lane[j] = lane[j] + v0;
+                    const float t0 = v0 - c1;
+                    const float t1 = t0 * t0;
+                    lane[j] = lane[j] + t1;
                 }
             }
             {
                 const auto* const x0_2 = x0_1 + 3 * 64;
+                const float c1 = *x1_1;
                 #pragma GCC ivdep
                 for (std::int64_t j = 0; j < 48; ++j) {
                     const float v0 = x0_2[j];
-                    lane[j] = lane[j] + v0;
+                    const float t0 = v0 - c1;
+                    const float t1 = t0 * t0;
+                    lane[j] = lane[j] + t1;
                 }
             }
             for (std::int64_t width = 32; width > 0; width /= 2) {
@@ -147,15 +131,14 @@ struct above_body {
 constexpr LoopSpec above_spec{run_loop<above_body>, nullptr, 2, 2};
 
 constexpr StepSpec steps[] = {
-    {StepKind::loop, &mean_spec, "mean", 2, {{Space::input, 0, 0}, {Space::arena, 0, 1920}}},
-    {StepKind::loop, &sq_spec, "sq", 3, {{Space::input, 0, 0}, {Space::arena, 0, 1920}, {Space::arena, 0, 0}}},
-    {StepKind::loop, &variance_spec, "variance", 2, {{Space::arena, 0, 0}, {Space::output, 0, 0}}},
+    {StepKind::loop, &mean_spec, "mean", 2, {{Space::input, 0, 0}, {Space::arena, 0, 0}}},
+    {StepKind::loop, &variance_spec, "variance", 3, {{Space::input, 0, 0}, {Space::arena, 0, 0}, {Space::output, 0, 0}}},
     {StepKind::kernel, &best_spec, "best", 2, {{Space::input, 0, 0}, {Space::output, 1, 0}}},
     {StepKind::loop, &above_spec, "above", 3, {{Space::input, 1, 0}, {Space::output, 0, 0}, {Space::output, 2, 0}}},
 };
 
 constexpr ProgramSpec programs[] = {
-    {steps, 5, 1984, 0},
+    {steps, 4, 64, 0},
 };
 
 // The interface -----------------------------------------------------------------------------------------------------
@@ -176,13 +159,12 @@ constexpr igata_tensor_info outputs[] = {
 };
 constexpr igata_step_info step_infos[] = {
     {"mean", "loop", "mean", "sum [2,240] -> [2,1]", 0, 1928},
-    {"sq", "loop", "sq", "[2,240] -> [2,240]", 0, 3848},
-    {"variance", "loop", "variance", "sum [2,240] -> [2,1]", 0, 1928},
+    {"variance", "loop", "variance", "sum [2,240] -> [2,1]", 0, 1936},
     {"best", "kernel", "best", "arg_extremum [40,2,6] -> [1,2,6]", 0, 2016},
     {"above", "loop", "above", "[2] -> [2]", 0, 26},
 };
 constexpr igata_predictor_info plans[1] = {
-    {"statistics", 2, 3, inputs, outputs, 0, 0, 5, 0, 1984, step_infos, 1, plans},
+    {"statistics", 2, 3, inputs, outputs, 0, 0, 4, 0, 64, step_infos, 1, plans},
 };
 
 }  // namespace igata::runtime::model

@@ -2,9 +2,9 @@
 // loaded. Compilers unroll such loops to the width of a register of bytes, and leave shorter rows to scalar code.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "runtime/isa.hpp"
 
@@ -49,32 +49,36 @@ template <int lanes>
     std::memcpy(&to, from, lanes);
 }
 
-template <class Integers>
-[[gnu::always_inline]] inline void load(const std::uint8_t* from, Integers& to) {
+#if defined(__x86_64__)
+template <class Byte, class Integers>
+[[gnu::always_inline]] inline void widen(const Packed& packed, Byte, Integers& to) {
+    if constexpr (std::is_signed_v<Byte>) asm("vpmovsxbd %1, %0" : "=v"(to) : "v"(packed));
+    else asm("vpmovzxbd %1, %0" : "=v"(to) : "v"(packed));
+}
+#endif
+
+/// Bytes, signed or not.
+template <class Byte, class Integers>
+[[gnu::always_inline]] inline void load_bytes(const Byte* from, Integers& to) {
     constexpr int lanes = lanes_of<Integers>;
 #if defined(__x86_64__)
     if constexpr (lanes > 4) {
         Packed packed;
         load_packed<lanes>(from, packed);
-        asm("vpmovzxbd %1, %0" : "=v"(to) : "v"(packed));
-        return;
+        return widen(packed, Byte{}, to);
     }
 #endif
     for (int i = 0; i < lanes; ++i) to[i] = from[i];
 }
 
 template <class Integers>
+[[gnu::always_inline]] inline void load(const std::uint8_t* from, Integers& to) {
+    load_bytes(from, to);
+}
+
+template <class Integers>
 [[gnu::always_inline]] inline void load(const std::int8_t* from, Integers& to) {
-    constexpr int lanes = lanes_of<Integers>;
-#if defined(__x86_64__)
-    if constexpr (lanes > 4) {
-        Packed packed;
-        load_packed<lanes>(from, packed);
-        asm("vpmovsxbd %1, %0" : "=v"(to) : "v"(packed));
-        return;
-    }
-#endif
-    for (int i = 0; i < lanes; ++i) to[i] = from[i];
+    load_bytes(from, to);
 }
 
 /// The lowest 8 bits of each integer.
@@ -108,6 +112,25 @@ template <class T, class Register>
 [[gnu::always_inline]] inline void load(const T* from, std::int64_t count, Register& to) {
     constexpr int lanes = lanes_of<Register>;
     if (count == lanes) return load(from, to);
+#if defined(__x86_64__)
+    if constexpr (lanes == 16) {
+        const std::uint32_t mask = (std::uint32_t{1} << count) - 1;
+        if constexpr (sizeof(T) == 4) {
+            asm volatile("kmovw %2, %%k1\n\tvmovups (%1), %0%{%%k1%}%{z%}"
+                         : "=v"(to)
+                         : "r"(from), "r"(mask)
+                         : "k1", "memory");
+        } else {
+            Packed packed;
+            asm volatile("kmovw %2, %%k1\n\tvmovdqu8 (%1), %0%{%%k1%}%{z%}"
+                         : "=v"(packed)
+                         : "r"(from), "r"(mask)
+                         : "k1", "memory");
+            widen(packed, T{}, to);
+        }
+        return;
+    }
+#endif
     T elements[lanes] = {};
     for (std::int64_t i = 0; i < count; ++i) elements[i] = from[i];
     load(elements, to);

@@ -49,6 +49,22 @@ std::vector<Axis> merged(std::vector<Axis> axes) {
     return result;
 }
 
+Nest nest_of(const Loop& loop) {
+    Nest nest;
+    for (Axis& axis : axes_of(loop)) (axis.reduced ? nest.reduced : nest.kept).push_back(std::move(axis));
+    return {merged(std::move(nest.kept)), merged(std::move(nest.reduced))};
+}
+
+bool rows_are_kept(const Loop& loop, const Nest& nest) {
+    if (nest.kept.empty() || nest.reduced.empty()) return false;
+    std::int64_t kept = 0, reduced = 0;
+    for (std::size_t i = 0; i < loop.inputs.size(); ++i) {
+        kept += std::abs(nest.kept.back().strides[i]);
+        reduced += std::abs(nest.reduced.back().strides[i]);
+    }
+    return kept < reduced && nest.kept.back().extent >= 4;
+}
+
 bool repeats(const Axis& outer, const Axis& inner, std::size_t operand) {
     return outer.strides[operand] == 0 && inner.strides[operand] != 0;
 }

@@ -24,6 +24,15 @@ std::vector<Axis> merged(std::vector<Axis> axes);
 
 std::int64_t product(const std::vector<Axis>& axes);
 
+/// The axes of the box, ordered and merged.
+struct Nest {
+    std::vector<Axis> kept, reduced;
+};
+Nest nest_of(const Loop& loop);
+
+/// True of a reduction whose memory runs along a kept axis: then whole rows are accumulated.
+bool rows_are_kept(const Loop& loop, const Nest& nest);
+
 /// Whether rows (along `inner`) lie end to end in every operand that the body uses, or are the same row of an input
 /// again and again: then several can be written as one, with what repeats written out in tables.
 bool rows_join(const Loop& loop, const Axis& outer, const Axis& inner);

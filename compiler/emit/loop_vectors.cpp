@@ -162,25 +162,32 @@ std::int64_t vector_rows_at_once(const Loop& loop, const std::vector<Axis>& axes
 }
 
 bool is_vectorised(const Loop& loop) {
-    const std::vector<Axis> axes = merged(axes_of(loop));
-    if (loop.reduce || axes.empty() || loop.body->op == ExprOp::operand) return false;  // copies need no registers
-    const auto dense = [](const Axis& axis, std::size_t i) { return axis.strides[i] == 1; };
-    const Axis& inner = axes.back();
+    const Nest nest = nest_of(loop);
+    if (nest.kept.empty() || loop.body->op == ExprOp::operand) return false;  // copies need no registers
+    const DataType result = loop.reduce ? loop.accumulator : loop.output.dtype;
+    const Axis& inner = nest.kept.back();
+    const auto dense = [&](std::size_t i) { return inner.strides[i] == 1; };
     std::vector<DataType> types;
     std::vector<std::string> names;
-    bool bytes = is_byte(loop.output.dtype);
+    bool bytes = is_byte(result);
     bool moves = false;
     for (std::size_t i = 0; i < loop.inputs.size(); ++i) {
         types.push_back(loop.inputs[i].dtype);
         names.push_back(fmt::format("v{}", i));
         if (!expr::uses(loop.body, static_cast<int>(i))) continue;
-        if (register_type(types[i]).empty() || (!dense(inner, i) && inner.strides[i] != 0)) return false;
+        if (register_type(types[i]).empty() || (!dense(i) && inner.strides[i] != 0)) return false;
         bytes = bytes || is_byte(types[i]);
-        moves = moves || dense(inner, i);
+        moves = moves || dense(i);
     }
-    if (!bytes || !moves || !dense(inner, loop.inputs.size()) || register_type(loop.output.dtype).empty()) return false;
-    if (inner.extent < widest && vector_rows_at_once(loop, axes) == 0) return false;
-    return vector_code(loop.body, types, names, loop.output.dtype).has_value();
+    if (!bytes || !moves || register_type(result).empty()) return false;
+    if (loop.reduce) {
+        const bool sums = *loop.reduce == Reduce::sum && result == DataType::f32;
+        if (!sums || !rows_are_kept(loop, nest) || inner.extent < widest) return false;
+    } else {
+        if (!dense(loop.inputs.size())) return false;
+        if (inner.extent < widest && vector_rows_at_once(loop, nest.kept) == 0) return false;
+    }
+    return vector_code(loop.body, types, names, result).has_value();
 }
 
 }  // namespace igata

@@ -19,7 +19,7 @@ std::string_view register_type(DataType dtype);
 std::optional<ScalarCode> vector_code(const ExprPtr& e, const std::vector<DataType>& types,
                                       const std::vector<std::string>& operands, DataType result);
 
-/// Whether the loop is written in registers: an elementwise one over bytes and dense rows.
+/// Whether the loop is written in registers: an elementwise one over bytes and dense rows, or a sum of such rows.
 bool is_vectorised(const Loop& loop);
 
 /// The fewest rows that fill registers of any width, at least a few; 0 where rows are written one by one: they fill

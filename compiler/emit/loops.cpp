@@ -23,9 +23,10 @@ std::string term(const std::string& index, std::int64_t stride) {
 class NestWriter {
 public:
     NestWriter(const Loop& loop, const std::string& identifier) : loop_(loop), vectors_(is_vectorised(loop)) {
-        for (const Axis& axis : axes_of(loop)) (axis.reduced ? reduced_ : kept_).push_back(axis);
-        kept_ = merged(std::move(kept_));
-        reduced_ = merged(std::move(reduced_));
+        Nest nest = nest_of(loop);
+        rows_are_kept_ = rows_are_kept(loop, nest);
+        kept_ = std::move(nest.kept);
+        reduced_ = std::move(nest.reduced);
         for (std::size_t i = 0; i < loop.inputs.size(); ++i) {
             bases_.push_back(fmt::format("x{}", i));
             used_.push_back(expr::uses(loop.body, static_cast<int>(i)));
@@ -40,11 +41,14 @@ public:
             "[[gnu::always_inline]] static void run(std::byte* const* operands, std::int64_t begin, std::int64_t end) "
             "{");
         declare_operands();
+        if (!vectors_) return;
+        line("using Floats [[maybe_unused]] = typename VectorOf<lanes>::Register;");
+        line("using Integers [[maybe_unused]] = typename IntegersOf<lanes>::Register;");
     }
 
     LoopCode write() {
         if (!loop_.reduce) write_map();
-        else if (rows_are_kept()) write_row_reduction();
+        else if (rows_are_kept_) write_row_reduction();
         else write_reduction();
         while (depth_ > 1) close();
         depth_ = 0;
@@ -67,6 +71,7 @@ private:
     int depth_ = 0;
     int loops_ = 0;
     std::int64_t outer_ = 1, work_ = 1;
+    bool rows_are_kept_ = false;
     bool split_ = false;  ///< the outermost loop, which begin and end delimit, is open
 
     void line(std::string_view content) {
@@ -263,8 +268,6 @@ private:
     /// Rows, several rows as one or pieces of one long row, in steps of a register.
     void write_vectors() {
         constexpr std::int64_t piece = 1024;
-        line("using Floats [[maybe_unused]] = typename VectorOf<lanes>::Register;");
-        line("using Integers [[maybe_unused]] = typename IntegersOf<lanes>::Register;");
         const Axis inner = kept_.back();
         std::vector<std::string> tables(bases_.size());
         const std::int64_t rows = vector_rows_at_once(loop_, kept_);
@@ -281,7 +284,7 @@ private:
         write_registers(inner, tables, whole);
     }
 
-    /// `whole`: `count` is a multiple of every register's lanes.
+    /// The `count` elements of a row, stored or added to the lanes. `whole`: they fill registers of any width.
     void write_registers(const Axis& inner, const std::vector<std::string>& tables, bool whole) {
         std::vector<std::string> names(loop_.inputs.size());
         for (std::size_t i = 0; i < names.size(); ++i) {
@@ -300,9 +303,13 @@ private:
             if (tables[i].empty()) line(fmt::format("vectors::load({} + j, {}{});", bases_[i], amount, names[i]));
             else line(fmt::format("vectors::load({} + j, {});", tables[i], names[i]));
         }
-        const ScalarCode code = *vector_code(loop_.body, types_, names, loop_.output.dtype);
+        const DataType result = loop_.reduce ? loop_.accumulator : loop_.output.dtype;
+        const ScalarCode code = *vector_code(loop_.body, types_, names, result);
         for (const std::string& statement : code.statements) line(statement);
-        line(fmt::format("vectors::store({} + j, {}{});", bases_.back(), amount, code.value));
+        if (!loop_.reduce) return line(fmt::format("vectors::store({} + j, {}{});", bases_.back(), amount, code.value));
+        line("Floats sum;");
+        line("vectors::load(lane + j, sum);");
+        line(fmt::format("vectors::store(lane + j, Floats(sum + {}));", code.value));
     }
 
     /// `count`: the length of block number `index`, the last one of which may be shorter.
@@ -352,17 +359,6 @@ private:
         store(element, code.value);
     }
 
-    /// True if memory runs along a kept axis: then whole rows are accumulated.
-    bool rows_are_kept() const {
-        if (kept_.empty() || reduced_.empty()) return false;
-        std::int64_t kept = 0, reduced = 0;
-        for (std::size_t i = 0; i < loop_.inputs.size(); ++i) {
-            kept += std::abs(kept_.back().strides[i]);
-            reduced += std::abs(reduced_.back().strides[i]);
-        }
-        return kept < reduced && kept_.back().extent >= 4;
-    }
-
     /// How many elements of a row to accumulate at once: a divisor of the row that fills whole registers, if there is
     /// one.
     static std::int64_t block_width(std::int64_t row) {
@@ -380,10 +376,15 @@ private:
         open_axes({kept_.begin(), kept_.end() - 1});
         const std::int64_t width = block_width(row.extent);
         open_blocks(row, width, 1);
-        clear_lanes(width);
+        clear_lanes(vectors_ ? (width + 15) / 16 * 16 : width);
         const std::vector<std::string> start = bases_;
         for (const Axis& axis : reduced_) advance(axis, open_loop(axis.extent), false);
-        accumulate_lanes(row, "count");
+        if (vectors_) {
+            write_registers(row, std::vector<std::string>(bases_.size()), row.extent % 16 == 0);
+            close();
+        } else {
+            accumulate_lanes(row, "count");
+        }
         for (std::size_t i = 0; i < reduced_.size(); ++i) close();
         bases_ = start;
         open("for (std::int64_t j = 0; j < count; ++j) {");
