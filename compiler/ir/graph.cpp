@@ -87,6 +87,18 @@ void Graph::remove_dead_nodes() {
         if (live) used.insert(node->inputs.begin(), node->inputs.end());
         else node = nodes.erase(node);
     }
+    drop_unread_constants();
+}
+
+void Graph::drop_unread_constants() {
+    std::vector<bool> read(value_count(), false);
+    const auto mark = [&](ValueId id) {
+        if (id != no_value) read[static_cast<std::size_t>(id)] = true;
+    };
+    for (const Node& node : nodes) std::for_each(node.inputs.begin(), node.inputs.end(), mark);
+    for (const Output& output : outputs) mark(output.value);
+    for (std::size_t id = 0; id < read.size(); ++id)
+        if (!read[id]) value(static_cast<ValueId>(id)).constant.reset();
 }
 
 Uses::Uses(Graph& graph)

@@ -145,6 +145,8 @@ public:
     void replace_uses(ValueId from, ValueId to);
     /// Removes nodes none of whose outputs is used, last to first.
     void remove_dead_nodes();
+    /// Frees them: folding leaves as many behind as a model has weights, and more.
+    void drop_unread_constants();
 
 private:
     std::deque<Value> values_;  // references stay valid while values are added

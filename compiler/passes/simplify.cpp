@@ -122,6 +122,7 @@ private:
             fold_node(graph_, node);
         }
         remove_dead();
+        graph_.drop_unread_constants();
         uses_ = Uses(graph_);
         places_.resize(graph_.value_count());
         for (auto node = graph_.nodes.begin(); node != graph_.nodes.end(); ++node)
