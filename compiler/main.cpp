@@ -5,6 +5,10 @@
 #include <string>
 #include <vector>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include <CLI/CLI.hpp>
 
 #include "compiler/driver/driver.hpp"
@@ -261,9 +265,18 @@ std::vector<std::string> spread_bindings(int argc, char** argv) {
     return {arguments.rbegin(), arguments.rend()};  // as CLI11 takes them
 }
 
+/// Gives memory of weights that are folded back to the system at once. By default, glibc keeps as much as the largest
+/// piece that was ever given back, in pieces that the next ones do not fit into.
+void return_large_memory() {
+#if defined(__GLIBC__)
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+    return_large_memory();
     CLI::App app("Igata casts ONNX models into C++ that calls oneDNN.", "igata");
     app.set_version_flag("--version", "igata " IGATA_VERSION);
     app.require_subcommand(1);

@@ -56,6 +56,23 @@ TEST_CASE("simplify applies rules and removes what is then dead") {
         })") == "j: drop-identity\nnothing: drop-identity\nz: drop-identity\n");
 }
 
+TEST_CASE("simplify frees the constants that it folds") {
+    Graph graph = parse_graph(R"(graph (x: f32[1,2,4,4]) -> (y) {
+          w = constant f32[2,2,1,1] {1,2,3,4}
+          s = constant f32[2,1,1] {2,3}
+          c = Conv(x, w)
+          y = Mul(c, s)
+        })");
+    Remarks remarks;
+    infer_types(graph, remarks);
+    simplify(graph, remarks);
+    CHECK(graph.nodes.size() == 1);
+    int constants = 0;
+    for (std::size_t id = 0; id < graph.value_count(); ++id)
+        constants += graph.is_constant(static_cast<ValueId>(id)) ? 1 : 0;
+    CHECK(constants == 1);
+}
+
 TEST_CASE("simplify stops when its budget is spent") {
     Graph graph =
         test::typed_graph("graph (x: f32[2,2]) -> (c) { a = Identity(x) b = Identity(a) c = LRN(b) {size=1} }");
