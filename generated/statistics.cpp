@@ -117,7 +117,7 @@ struct above_body {
     [[gnu::always_inline]] static void run(std::byte* const* operands, std::int64_t begin, std::int64_t end) {
         const auto* const x0 = reinterpret_cast<const std::int64_t*>(operands[0]);
         const auto* const x1 = reinterpret_cast<const float*>(operands[1]);
-        auto* const y = reinterpret_cast<bool*>(operands[2]);
+        auto* const y = reinterpret_cast<std::uint8_t*>(operands[2]);
         #pragma GCC ivdep
         for (std::int64_t i0 = begin; i0 < end; ++i0) {
             const std::int64_t v0 = x0[i0];

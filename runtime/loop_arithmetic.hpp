@@ -90,6 +90,7 @@ template <class To, class From>
     else if constexpr (std::is_same_v<To, BF16>) return to_bf16(static_cast<float>(x));
     else if constexpr (is_small_type<To>) return To::of(x);
     else if constexpr (std::is_same_v<To, bool>) return x != From{};
+    else if constexpr (std::is_same_v<From, bool> && std::is_same_v<To, float>) return choose(x, 1.0F, 0.0F);
     else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
         // 2^n is exact in every floating type, the largest integer often is not.
         using Signed = std::make_signed_t<std::conditional_t<(sizeof(To) < 4), int, To>>;

@@ -89,13 +89,18 @@ private:
     std::size_t output() const { return loop_.inputs.size(); }
     std::string accumulator_type() const { return compute_type(loop_.accumulator); }
 
+    /// Booleans are bytes in memory, as GCC does not vectorise loops that load or store them as what they are.
+    static std::string element_type(DataType dtype) {
+        return dtype == DataType::boolean ? "std::uint8_t" : storage_type(dtype);
+    }
+
     void declare_operands() {
         for (std::size_t i = 0; i < loop_.inputs.size(); ++i) {
             if (!used_[i]) continue;
             line(fmt::format("const auto* const x{} = reinterpret_cast<const {}*>(operands[{}]);", i,
-                             storage_type(loop_.inputs[i].dtype), i));
+                             element_type(loop_.inputs[i].dtype), i));
         }
-        line(fmt::format("auto* const y = reinterpret_cast<{}*>(operands[{}]);", storage_type(loop_.output.dtype),
+        line(fmt::format("auto* const y = reinterpret_cast<{}*>(operands[{}]);", element_type(loop_.output.dtype),
                          output()));
     }
 
@@ -147,6 +152,7 @@ private:
     std::string load(std::size_t i, std::int64_t stride, const std::string& index) const {
         const std::string element =
             stride == 0 ? fmt::format("*{}", bases_[i]) : fmt::format("{}[{}]", bases_[i], subscript(index, stride));
+        if (types_[i] == DataType::boolean) return fmt::format("({} != 0)", element);
         const bool half = compute_type(types_[i]) != storage_type(types_[i]);
         return half ? fmt::format("scalar::load({})", element) : element;
     }
