@@ -114,14 +114,14 @@ struct DepthwiseStrip {
     }
 
     static constexpr std::int64_t most_channels = 512;  ///< of a part
-    static constexpr std::int64_t most_stride = 2;      ///< of the rows of a square kernel
+    static constexpr std::int64_t most_stride = 2;      ///< of the rows of a kernel of the usual widths
 
     /// `pixels` neighbouring results of a row, one vector of channels from c. x: where the source pixels of each of the
     /// `count` rows of taps are, each of which is loaded once.
     template <int lanes, int taps, int stride, int pixels>
-    [[gnu::always_inline]] static void square_tile(const float* const* x, std::int64_t count, const float* weights,
-                                                   const float* bias, std::int64_t channels, std::int64_t c,
-                                                   float* values) {
+    [[gnu::always_inline]] static void usual_tile(const float* const* x, std::int64_t count, const float* weights,
+                                                  const float* bias, std::int64_t channels, std::int64_t c,
+                                                  float* values) {
         using V = typename VectorOf<lanes>::Register;
         using Unaligned = typename VectorOf<lanes>::Unaligned;
         constexpr int span = (pixels - 1) * stride + taps;
@@ -162,8 +162,8 @@ struct DepthwiseStrip {
     /// All channels of the part, columns [first, end) of every row, `pixels` at a time, less those beyond the result.
     /// `stride` is that of the columns.
     template <int lanes, int taps, int stride, int pixels>
-    [[gnu::always_inline]] static void square_tiles(const ImageShape& s, const DepthwisePart& part, std::int64_t first,
-                                                    std::int64_t end) {
+    [[gnu::always_inline]] static void usual_tiles(const ImageShape& s, const DepthwisePart& part, std::int64_t first,
+                                                   std::int64_t end) {
         constexpr int span = (pixels - 1) * stride + taps;
         const float* x[((most_rows - 1) * most_stride + taps) * span];
         std::int64_t inside = -1;  // if not negative, the column that x was found for, within the image
@@ -176,7 +176,7 @@ struct DepthwiseStrip {
             if (inside >= 0 && left + span <= s.src_w) {
                 further = (left - inside) * s.src_pixel;
             } else {
-                find_pixels<span>(s, part, top, top + (rows - 1) * s.stride_h + taps, left, x);
+                find_pixels<span>(s, part, top, top + (rows - 1) * s.stride_h + s.kernel_h, left, x);
                 inside = left;
             }
             const std::int64_t count = std::min<std::int64_t>(pixels, s.dst_w - first);
@@ -186,9 +186,9 @@ struct DepthwiseStrip {
                 const std::int64_t c = std::min(begin, part.channel_end - lanes);
 #pragma GCC unroll 1
                 for (std::int64_t r = 0; r < rows; ++r) {
-                    const std::int64_t first_tap = std::clamp<std::int64_t>(-top - r * s.stride_h, 0, taps);
-                    const std::int64_t end_tap = std::min<std::int64_t>(taps, s.src_h - top - r * s.stride_h);
-                    square_tile<lanes, taps, stride, pixels>(
+                    const std::int64_t first_tap = std::clamp<std::int64_t>(-top - r * s.stride_h, 0, s.kernel_h);
+                    const std::int64_t end_tap = std::min<std::int64_t>(s.kernel_h, s.src_h - top - r * s.stride_h);
+                    usual_tile<lanes, taps, stride, pixels>(
                         x + (r * s.stride_h + first_tap) * span, end_tap - first_tap,
                         part.weights + first_tap * taps * s.dst_channels + c, part.bias + c, s.dst_channels,
                         c - part.channel_begin + further, values + r * pixels * lanes);
@@ -198,14 +198,14 @@ struct DepthwiseStrip {
         }
     }
 
-    /// Square kernels of the usual sizes, in tiles of 7 and 8 columns: as many sums at once as two multipliers need,
-    /// each of which takes four cycles.
+    /// Kernels of the usual widths, no higher than wide, in tiles of 7 and 8 columns: as many sums at once as two
+    /// multipliers need, each of which takes four cycles.
     template <int lanes, int taps, int stride>
-    [[gnu::always_inline]] static void square_strip(const ImageShape& s, const DepthwisePart& part) {
+    [[gnu::always_inline]] static void usual_strip(const ImageShape& s, const DepthwisePart& part) {
         const std::int64_t tiles = (s.dst_w + 7) / 8;
         const std::int64_t wide = 8 * std::max<std::int64_t>(0, s.dst_w - 7 * tiles);
-        square_tiles<lanes, taps, stride, 8>(s, part, 0, wide);
-        square_tiles<lanes, taps, stride, 7>(s, part, wide, s.dst_w);
+        usual_tiles<lanes, taps, stride, 8>(s, part, 0, wide);
+        usual_tiles<lanes, taps, stride, 7>(s, part, wide, s.dst_w);
     }
 
     template <int lanes, int pixels, int vectors>
@@ -271,15 +271,15 @@ struct DepthwiseStrip {
         else strip<1, 1, 1>(s, part, rows);
     }
 
-    /// Square kernels of the usual sizes have code of their own for each stride of the columns, for vectors that a part
-    /// has enough channels for.
+    /// Kernels of the usual widths, no higher than wide, have code of their own for each stride of the columns, for
+    /// vectors that a part has enough channels for.
     static Implementation kernel(const ImageShape& s) {
-        const bool square = s.kernel_h == s.kernel_w && s.stride_h <= most_stride && s.dilation_h == 1 &&
-                            s.dilation_w == 1 && s.dst_channels >= 16;
-        if (square && s.kernel_w == 3 && s.stride_w == 1) return Implementation::depthwise_3x3;
-        if (square && s.kernel_w == 3 && s.stride_w == 2) return Implementation::depthwise_3x3_stride2;
-        if (square && s.kernel_w == 5 && s.stride_w == 1) return Implementation::depthwise_5x5;
-        if (square && s.kernel_w == 5 && s.stride_w == 2) return Implementation::depthwise_5x5_stride2;
+        const bool usual = s.kernel_h <= s.kernel_w && s.stride_h <= most_stride && s.dilation_h == 1 &&
+                           s.dilation_w == 1 && s.dst_channels >= 16;
+        if (usual && s.kernel_w == 3 && s.stride_w == 1) return Implementation::depthwise_3x3;
+        if (usual && s.kernel_w == 3 && s.stride_w == 2) return Implementation::depthwise_3x3_stride2;
+        if (usual && s.kernel_w == 5 && s.stride_w == 1) return Implementation::depthwise_5x5;
+        if (usual && s.kernel_w == 5 && s.stride_w == 2) return Implementation::depthwise_5x5_stride2;
         return Implementation::depthwise;
     }
 
@@ -297,13 +297,13 @@ struct DepthwiseStrip {
         if constexpr (lanes >= 8) {
             const Kernel own = kernel(s);
             if constexpr (needs.has(Kernel::depthwise_3x3))
-                if (own == Kernel::depthwise_3x3) return square_strip<lanes, 3, 1>(s, part);
+                if (own == Kernel::depthwise_3x3) return usual_strip<lanes, 3, 1>(s, part);
             if constexpr (needs.has(Kernel::depthwise_3x3_stride2))
-                if (own == Kernel::depthwise_3x3_stride2) return square_strip<lanes, 3, 2>(s, part);
+                if (own == Kernel::depthwise_3x3_stride2) return usual_strip<lanes, 3, 2>(s, part);
             if constexpr (needs.has(Kernel::depthwise_5x5))
-                if (own == Kernel::depthwise_5x5) return square_strip<lanes, 5, 1>(s, part);
+                if (own == Kernel::depthwise_5x5) return usual_strip<lanes, 5, 1>(s, part);
             if constexpr (needs.has(Kernel::depthwise_5x5_stride2))
-                if (own == Kernel::depthwise_5x5_stride2) return square_strip<lanes, 5, 2>(s, part);
+                if (own == Kernel::depthwise_5x5_stride2) return usual_strip<lanes, 5, 2>(s, part);
         }
         if constexpr (lanes < 8 || needs.has(Kernel::depthwise)) any_strip<lanes>(s, part);
     }

@@ -104,7 +104,7 @@ enum class Implementation : std::uint8_t {
     pointwise_bf16,  ///< as onednn_bf16
     winograd2,
     winograd4,
-    depthwise_3x3,
+    depthwise_3x3,          ///< or lower
     depthwise_3x3_stride2,  ///< of the columns; rows have one of 1 or 2
     depthwise_5x5,
     depthwise_5x5_stride2,
