@@ -186,6 +186,8 @@ private:
         panel.multiplier = block.multiplier + channels.parameters;
         panel.scaling = block.scaling;
         const bool at_once = block.as_bytes && channels.count == lanes;
+        const bool is_real =
+            size_of(block.result.dtype) == 4 && channels.count == lanes && block.shape->dst_channel == 1;
         const std::int64_t rows = Tile::rows_of(channels.vectors);
         const bool single = count < rows;
         for (std::int64_t done = 0; done < count;) {
@@ -195,8 +197,10 @@ private:
             panel.sources = block.sources + first;
             panel.places = at_once ? block.places + first : nullptr;
             Tile::multiply(panel, channels.vectors, single, sums);
-            if (!at_once && block.as_bytes) store_few<lanes>(block, channels, sums, block.places + first, made);
-            else if (!at_once) store_any(block, channels, sums, block.places + first, made, lanes);
+            const std::int64_t* places = block.places + first;
+            if (!at_once && block.as_bytes) store_few<lanes>(block, channels, sums, places, made);
+            else if (!at_once && is_real) store_real<lanes>(block, channels, sums, places, made);
+            else if (!at_once) store_any(block, channels, sums, places, made, lanes);
             done = first + made;
         }
     }
@@ -216,6 +220,35 @@ private:
         for (std::int64_t r = 0; r < rows; ++r)
             scaling.store<lanes>(*reinterpret_cast<const Register*>(sums + r * lanes), multiplier, dst + places[r],
                                  count);
+    }
+
+    /// Sums as they are, or multiplied, of channels that are next to each other.
+    template <int lanes>
+    [[gnu::always_inline]] static void store_real(const VnniBlock& block, const VnniChannels& channels,
+                                                  const std::int32_t* sums, const std::int64_t* places,
+                                                  std::int64_t rows) {
+        using Register = typename IntegersOf<lanes>::Register;
+        using Floats = typename VectorOf<lanes>::Register;
+        using Unaligned = typename VectorOf<lanes>::Unaligned;
+        const float* multiplier = block.result.multiplier;
+#pragma GCC unroll 1
+        for (std::int64_t r = 0; r < rows; ++r) {
+            std::byte* const pixel = block.dst + places[r] * 4;
+#pragma GCC unroll 1
+            for (int v = 0; v < channels.vectors; ++v, sums += lanes) {
+                const std::int64_t first = v + 1 < channels.vectors ? channels.first + v * lanes : channels.last;
+                const Register& sum = *reinterpret_cast<const Register*>(sums);
+                if (multiplier == nullptr) {
+                    std::memcpy(pixel + first * 4, &sum, sizeof sum);
+                    continue;
+                }
+                const Floats factors = block.result.multiplier_step == 0
+                                           ? Floats{} + *multiplier
+                                           : *reinterpret_cast<const Unaligned*>(multiplier + first);
+                const Floats scaled = __builtin_convertvector(sum, Floats) * factors;
+                std::memcpy(pixel + first * 4, &scaled, sizeof scaled);
+            }
+        }
     }
 
     static void store_any(const VnniBlock& block, const VnniChannels& channels, const std::int32_t* sums,

@@ -17,11 +17,16 @@ namespace igata::runtime {
 
 class VnniConstants {
 public:
-    /// Whether all but the source is constant and the weights' zero points are 0 (or 128, of u8).
-    static bool fit(const Builder& builder, const KernelSpec& spec, Isa isa) {
+    /// Whether all but the source is constant and the weights' zero points are 0 (or 128, of u8). Of results that are
+    /// no bytes, the source's zero point and the multiplier need not be constant, if `any_zero`.
+    static bool fit(const Builder& builder, const KernelSpec& spec, Isa isa, bool any_zero = false) {
         if (!has_vnni(isa) || builder.constant(2) == nullptr) return false;
-        for (int i = 1; i < 7; ++i)
-            if (spec.operands[i].dtype != DataType::undefined && builder.constant(i) == nullptr) return false;
+        const bool is_real = size_of(spec.operands[8].dtype) == 4;
+        for (int i = 1; i < 7; ++i) {
+            const bool may_vary = any_zero && is_real && (i == 1 || i == 5);
+            const bool is_there = spec.operands[i].dtype != DataType::undefined;
+            if (is_there && !may_vary && builder.constant(i) == nullptr) return false;
+        }
         const std::int64_t zeros = spec.operands[3].dtype == DataType::undefined ? 0 : element_count(spec.operands[3]);
         const std::int32_t middle = middle_of(spec.operands[2].dtype);
         if (zeros == 0 && middle != 0) return false;
@@ -61,15 +66,24 @@ public:
         return static_cast<std::int8_t>(small_integer(data_, weights_.dtype, at) - middle_of(weights_.dtype));
     }
 
-    /// What a channel's sums start with; they wrap.
-    std::int32_t start(std::int64_t channel) const {
+    /// Of a channel's weights.
+    std::int32_t sum(std::int64_t channel) const {
         std::uint32_t sum = 0;
         for (std::int64_t i = 0; i < weights_.dims[1]; ++i)
             for (std::size_t tap = 0; tap < taps_.size(); ++tap)
                 sum += static_cast<std::uint32_t>(weight(channel, static_cast<std::int64_t>(tap), i));
-        const auto zero = static_cast<std::uint32_t>(src_zero_ + flip_);
-        return static_cast<std::int32_t>((bias_ != nullptr ? static_cast<std::uint32_t>(bias_[channel]) : 0U) -
-                                         zero * sum);
+        return static_cast<std::int32_t>(sum);
+    }
+
+    /// What a channel's sums start with; they wrap. A zero point of the source that is not known counts as 0.
+    std::int32_t start(std::int64_t channel) const {
+        return without_zero(bias_ != nullptr ? bias_[channel] : 0, src_zero_ + flip_, sum(channel));
+    }
+
+    /// `start` less a zero point times the sum of the weights.
+    static std::int32_t without_zero(std::int32_t start, std::int32_t zero, std::int32_t sum) {
+        return static_cast<std::int32_t>(static_cast<std::uint32_t>(start) -
+                                         static_cast<std::uint32_t>(zero) * static_cast<std::uint32_t>(sum));
     }
 
     float multiplier(std::int64_t channel) const {

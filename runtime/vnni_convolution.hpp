@@ -22,7 +22,7 @@ namespace igata::runtime {
 class VnniConvolution final : public Operation {
 public:
     static bool fits(const Builder& builder, const KernelSpec& spec, Isa isa) {
-        return !QuantizedShape(spec).depthwise() && VnniConstants::fit(builder, spec, isa);
+        return !QuantizedShape(spec).depthwise() && VnniConstants::fit(builder, spec, isa, true);
     }
 
     VnniConvolution(const Builder& builder, const KernelSpec& spec, Isa isa)
@@ -30,6 +30,7 @@ public:
           shape_(spec),
           isa_(isa),
           source_(source_of(shape_)),
+          has_own_zero_(builder.constant(1) != nullptr || spec.operands[1].dtype == DataType::undefined),
           run_block_(spec.operands[0].dtype == DataType::i8
                          ? Versions<VnniBlockBody<true>, const VnniBlock&>::get(isa)
                          : Versions<VnniBlockBody<false>, const VnniBlock&>::get(isa)) {
@@ -43,17 +44,21 @@ public:
 
     std::string implementation() const override { return std::string("igata:vnni_convolution:") + name_of(isa_); }
 
-    std::size_t scratch_bytes() const override { return static_cast<std::size_t>(max_threads()) * slot_bytes(); }
+    std::size_t scratch_bytes() const override {
+        return start_bytes() + static_cast<std::size_t>(max_threads()) * slot_bytes();
+    }
 
     void run(const Frame& frame) const override {
         const DataType dtype = spec_.operands[8].dtype;
         if (element_count(spec_.operands[8]) == 0) return;
-        const VnniBlock all = block_of(frame);
+        VnniBlock all = block_of(frame);
+        if (!has_own_zero_) take_zero(frame, all);
+        std::byte* const slots = frame.scratch + start_bytes();
         const std::int64_t work = rows_ * shape_.groups * shape_.channels * shape_.taps() * shape_.src_channels;
         for_each_block(shape_, rows_, 200000 / work + 1,
                        [&](std::int64_t part, std::int64_t image, std::int64_t begin, std::int64_t end) {
                            VnniBlock one = all;
-                           set_scratch(one, frame.scratch + static_cast<std::size_t>(part) * slot_bytes());
+                           set_scratch(one, slots + static_cast<std::size_t>(part) * slot_bytes());
                            one.src += image * shape_.src_image;
                            one.dst += image * shape_.dst_image * static_cast<std::int64_t>(size_of(dtype));
                            one.begin = begin;
@@ -111,7 +116,7 @@ private:
     void pack(const VnniConstants& constants) {
         scaling_ = constants.scaling();
         weights_ = AlignedMemory(static_cast<std::size_t>(weight_count_));
-        parameters_ = AlignedMemory(static_cast<std::size_t>(parameter_count_) * 8);
+        parameters_ = AlignedMemory(static_cast<std::size_t>(parameter_count_) * 12);
         padding_ = AlignedMemory(static_cast<std::size_t>(4 * quads_));
         std::memset(weights_.get(), 0, weights_.size());
         std::memset(parameters_.get(), 0, parameters_.size());
@@ -137,6 +142,20 @@ private:
         auto* multiplier = reinterpret_cast<float*>(start + parameter_count_);
         start[panel.parameters + place] = constants.start(channel);
         multiplier[panel.parameters + place] = constants.multiplier(channel);
+        start[2 * parameter_count_ + panel.parameters + place] = constants.sum(channel);
+    }
+
+    /// What the zero point of this run changes: what sums start with, and what padding is.
+    void take_zero(const Frame& frame, VnniBlock& block) const {
+        const std::int32_t zero = small_integer(frame.operands[1], spec_.operands[1].dtype);
+        auto* start = reinterpret_cast<std::int32_t*>(frame.scratch);
+        const auto* without = reinterpret_cast<const std::int32_t*>(parameters_.get());
+        for (std::int64_t i = 0; i < parameter_count_; ++i)
+            start[i] = VnniConstants::without_zero(without[i], zero, without[2 * parameter_count_ + i]);
+        std::byte* const padding = frame.scratch + aligned(static_cast<std::size_t>(parameter_count_) * 4);
+        std::memset(padding, static_cast<std::uint8_t>(zero), padding_.size());
+        block.start = start;
+        block.padding = reinterpret_cast<const std::uint8_t*>(padding);
     }
 
     VnniBlock block_of(const Frame& frame) const {
@@ -162,6 +181,10 @@ private:
         return block;
     }
 
+    /// Of `take_zero`.
+    std::size_t start_bytes() const {
+        return has_own_zero_ ? 0 : aligned(static_cast<std::size_t>(parameter_count_) * 4) + aligned(padding_.size());
+    }
     // One thread's scratch: where pixels are stored, where their taps read, and copies of the source.
     std::size_t places_bytes() const { return aligned(static_cast<std::size_t>(rows_) * 8); }
     std::size_t sources_bytes() const { return aligned(static_cast<std::size_t>(rows_ * taps_) * 8); }
@@ -184,6 +207,7 @@ private:
     QuantizedShape shape_;
     Isa isa_;
     VnniSource source_;
+    bool has_own_zero_;  ///< the source's is constant, or 0
     TranslateBytes translate_ = translate_bytes(isa_);
     void (*run_block_)(const VnniBlock&);
     std::int64_t taps_ = 1, quads_ = 1;
@@ -191,7 +215,9 @@ private:
     ByteScaling scaling_;
     std::vector<VnniChannels> panels_;
     std::int64_t weight_count_ = 0, parameter_count_ = 0;
-    AlignedMemory weights_, parameters_, padding_;
+    AlignedMemory weights_;
+    AlignedMemory parameters_;  ///< [what sums start with | multipliers | sums of weights][parameter_count_]
+    AlignedMemory padding_;
 };
 
 #endif

@@ -59,9 +59,11 @@ struct Case {
         if (pick(random, 0, 3) != 0) add(1, random_bytes(random, layout(operands[0].spec.dtype, {1})));
         add_weight_zeros(random, groups * oc);
         if (pick(random, 0, 1) == 0) add(4, integers(random, groups * oc));
-        const DataType result = pick(random, 0, 3) == 0 ? DataType::i32 : pick_byte(random);
-        if (result != DataType::i32) {
-            add(5, multipliers(random, pick(random, 0, 3) == 0 ? 1 : groups * oc));
+        const DataType real = pick(random, 0, 1) == 0 ? DataType::i32 : DataType::f32;
+        const DataType result = pick(random, 0, 2) == 0 ? real : pick_byte(random);
+        if (result != DataType::i32) add(5, multipliers(random, pick(random, 0, 3) == 0 ? 1 : groups * oc));
+        zero_varies = result == real && pick(random, 0, 1) == 0;
+        if (result != real) {
             if (pick(random, 0, 3) != 0) add(6, random_bytes(random, layout(result, {1})));
             if (pick(random, 0, 1) == 0) add(7, random_bytes(random, layout(result, {256})));
         }
@@ -136,11 +138,19 @@ struct Case {
         return results;
     }
 
+    static std::int32_t bits_of(float value) {
+        std::int32_t bits = 0;
+        std::memcpy(&bits, &value, sizeof bits);
+        return bits;
+    }
+
+    /// f32 as its bits.
     std::int32_t finished(std::int32_t sum, std::int64_t oc) const {
         const DataType dtype = operands[8].spec.dtype;
         if (dtype == DataType::i32) return sum;
         const auto* multiplier = reinterpret_cast<const float*>(operands[5].bytes.data());
         const float scaled = static_cast<float>(sum) * multiplier[operands[5].bytes.size() > 4 ? oc : 0];
+        if (dtype == DataType::f32) return bits_of(scaled);
         const double moved = std::nearbyint(static_cast<double>(scaled)) + byte(6);
         const double least = dtype == DataType::i8 ? -128 : 0;
         const auto value = static_cast<std::int32_t>(std::min(std::max(moved, least), least + 255));
@@ -154,14 +164,15 @@ struct Case {
         return nullptr;
     }
 
-    /// All but the source constant, for the kernel that takes anything or that of bytes. Empty if that does not fit.
+    /// All but the source constant, unless `zero_varies`, for the kernel that takes anything or that of bytes. Empty if
+    /// that does not fit.
     std::vector<std::int32_t> run(Isa isa, bool vnni, int threads) {
         std::vector<std::byte> pool;
         StepSpec row;
         std::byte* addresses[max_operands] = {};
         for (std::size_t i = 0; i < 9; ++i) {
             addresses[i] = operands[i].bytes.empty() ? nullptr : operands[i].bytes.data();
-            if (i == 0 || i == 8 || operands[i].bytes.empty()) continue;
+            if (i == 0 || i == 8 || operands[i].bytes.empty() || (zero_varies && (i == 1 || i == 5))) continue;
             row.operands[i] = {Space::weights, 0, static_cast<std::int64_t>(pool.size())};
             pool.insert(pool.end(), operands[i].bytes.begin(), operands[i].bytes.end());
             pool.resize(aligned(pool.size()));
@@ -184,7 +195,7 @@ struct Case {
         std::vector<std::int32_t> elements;
         for_each_index(operands[8].spec, [&](const std::int64_t* index) {
             const std::int64_t at = offset_of(operands[8].spec, index);
-            const bool wide = operands[8].spec.dtype == DataType::i32;
+            const bool wide = size_of(operands[8].spec.dtype) == 4;
             elements.push_back(wide ? operands[8].data<std::int32_t>()[at] : byte(8, at));
             const auto size = static_cast<std::int64_t>(size_of(operands[8].spec.dtype));
             std::fill_n(between.begin() + at * size, size, untouched);
@@ -194,6 +205,7 @@ struct Case {
     }
 
     static constexpr std::byte untouched{0x55};
+    bool zero_varies = false;    ///< the source's zero point and the multiplier are no constants
     std::string implementation;  ///< what ran last
 };
 
