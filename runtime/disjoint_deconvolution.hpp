@@ -47,10 +47,7 @@ public:
     }
 
     static bool fits(const Builder& builder, const DeconvolutionSpec& spec) {
-        const bool constant = builder.is_constant(1) && (spec.bias.rank == 0 || builder.is_constant(2));
-        const bool f32 = spec.src.dtype == DataType::f32 && spec.dst.dtype == DataType::f32 &&
-                         (spec.weights.dtype == DataType::f32 || is_narrow(spec.weights, spec.src));
-        if (!constant || !f32 || spec.groups != 1 || spec.spatial > 2) return false;
+        if (!builder.is_packable(spec) || spec.groups != 1 || spec.spatial > 2) return false;
         std::int64_t elements = 1;
         for (int i = 0; i < spec.src.rank; ++i) elements *= spec.src.dims[i];
         if (elements == 0 || TileEpilogue::takes(spec.epilogue) != spec.epilogue.count) return false;

@@ -172,7 +172,9 @@ struct Builder {
     /// Whether `constant` is there while the step is made, and no longer.
     bool is_widened(int operand) const { return operand == 1 && wide_weights != nullptr; }
     /// Whether all is f32, or weights that can be widened, and weights and bias constant: what kernels of our own take.
-    bool is_packable(const ConvolutionSpec& spec) const {
+    /// Of a ConvolutionSpec or DeconvolutionSpec.
+    template <class Spec>
+    bool is_packable(const Spec& spec) const {
         return is_constant(1) && (spec.bias.rank == 0 || is_constant(2)) && spec.src.dtype == DataType::f32 &&
                spec.dst.dtype == DataType::f32 &&
                (spec.weights.dtype == DataType::f32 || is_narrow(spec.weights, spec.src));

@@ -47,13 +47,10 @@ public:
     }
 
     static bool fits(const Builder& builder, const DeconvolutionSpec& spec) {
-        const bool constant = builder.is_constant(1) && (spec.bias.rank == 0 || builder.is_constant(2));
-        const bool f32 = spec.src.dtype == DataType::f32 && spec.dst.dtype == DataType::f32 &&
-                         (spec.weights.dtype == DataType::f32 || is_narrow(spec.weights, spec.src));
         const bool channels_last = spec.src.strides[1] == 1 && spec.dst.strides[1] == 1;
         std::int64_t elements = 1;
         for (int i = 0; i < spec.src.rank; ++i) elements *= spec.src.dims[i] * spec.dst.dims[i];
-        return constant && f32 && channels_last && spec.groups == 1 && elements > 0;
+        return builder.is_packable(spec) && channels_last && spec.groups == 1 && elements > 0;
     }
 
     std::string implementation() const override { return std::string("igata:deconvolution:") + name_of(isa_); }

@@ -56,11 +56,7 @@ public:
         : plan_(plan), remarks_(remarks), budget_(std::move(budget)) {}
 
     void run() {
-        for (std::size_t i = 0; i < plan_.steps.size();) {
-            if (absorb(i)) plan_.steps.erase(plan_.steps.begin() + static_cast<std::ptrdiff_t>(i));
-            else ++i;
-        }
-        tidy_buffers(plan_);
+        absorb_steps(plan_, [this](std::size_t i) { return absorb(i); });
     }
 
 private:

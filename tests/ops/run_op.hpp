@@ -126,4 +126,14 @@ inline Tensor counted(const Dims& dims) {
     return tensor;
 }
 
+/// The first elements, as they were worked out elsewhere.
+inline void check_near(const Tensor& actual, const Dims& dims, const std::vector<double>& expected) {
+    REQUIRE(actual.dims() == dims);
+    const auto values = actual.to_f64();
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        CAPTURE(i);
+        CHECK(std::abs(values[i] - expected[i]) <= 2e-5 * (1 + std::abs(expected[i])));
+    }
+}
+
 }  // namespace igata::test

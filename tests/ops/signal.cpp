@@ -18,32 +18,23 @@ namespace {
 Tensor scalar(std::int64_t value) { return Tensor::scalar(value); }
 Tensor f32(const Dims& dims) { return ramp(DataType::f32, dims); }
 
-void check_close(const Tensor& actual, const Dims& dims, const std::vector<double>& expected) {
-    REQUIRE(actual.dims() == dims);
-    const auto values = actual.to_f64();
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-        CAPTURE(i);
-        CHECK(std::abs(values[i] - expected[i]) <= 2e-5 * (1 + std::abs(expected[i])));
-    }
-}
-
 }  // namespace
 
 TEST_CASE("DFT: real and complex, cut or filled, one-sided and back") {
-    check_close(run_single({"DFT", {f32({1, 5, 1})}}), {1, 5, 2},
-                {-3, 0, -1.125, -0.160196, -1.125, -2.39908, -1.125, 2.39908, -1.125, 0.160196});
-    check_close(run_single({"DFT", {f32({1, 4, 2}), scalar(3)}, {{"inverse", attr(1)}}}), {1, 3, 2},
-                {-1.25, 0.5, -0.0528312, -0.197169, -0.197169, -0.0528312});
-    check_close(run_single({"DFT", {f32({1, 6, 1})}, {{"onesided", attr(1)}}}), {1, 4, 2},
-                {-2.25, 0, -0.375, 0.649519, -0.375, 0.216506, -5.25, 0});
+    check_near(run_single({"DFT", {f32({1, 5, 1})}}), {1, 5, 2},
+               {-3, 0, -1.125, -0.160196, -1.125, -2.39908, -1.125, 2.39908, -1.125, 0.160196});
+    check_near(run_single({"DFT", {f32({1, 4, 2}), scalar(3)}, {{"inverse", attr(1)}}}), {1, 3, 2},
+               {-1.25, 0.5, -0.0528312, -0.197169, -0.197169, -0.0528312});
+    check_near(run_single({"DFT", {f32({1, 6, 1})}, {{"onesided", attr(1)}}}), {1, 4, 2},
+               {-2.25, 0, -0.375, 0.649519, -0.375, 0.216506, -5.25, 0});
     const Attrs back{{"inverse", attr(1)}, {"onesided", attr(1)}};
-    check_close(run_single({"DFT", {f32({1, 3, 2})}, back}), {1, 4, 1}, {-1.25, -0.375, 0, 0.125});
-    check_close(run_single({"DFT", {f32({1, 3, 2}), scalar(5)}, back}), {1, 5, 1},
-                {-1.2, -0.497449, 0.148662, -0.186858, 0.235645});
-    check_close(run_single({"DFT", {f32({2, 3, 1}), {}, scalar(0)}}), {2, 3, 2},
-                {-1, 0, -0.75, 0, -0.5, 0, -2, 0, 1.25, 0, -2, 0});
-    check_close(run_single({"DFT", {f32({2, 3, 1})}, {{"axis", attr(0)}}, 17}), {2, 3, 2},
-                {-1, 0, -0.75, 0, -0.5, 0, -2, 0, 1.25, 0, -2, 0});
+    check_near(run_single({"DFT", {f32({1, 3, 2})}, back}), {1, 4, 1}, {-1.25, -0.375, 0, 0.125});
+    check_near(run_single({"DFT", {f32({1, 3, 2}), scalar(5)}, back}), {1, 5, 1},
+               {-1.2, -0.497449, 0.148662, -0.186858, 0.235645});
+    check_near(run_single({"DFT", {f32({2, 3, 1}), {}, scalar(0)}}), {2, 3, 2},
+               {-1, 0, -0.75, 0, -0.5, 0, -2, 0, 1.25, 0, -2, 0});
+    check_near(run_single({"DFT", {f32({2, 3, 1})}, {{"axis", attr(0)}}, 17}), {2, 3, 2},
+               {-1, 0, -0.75, 0, -0.5, 0, -2, 0, 1.25, 0, -2, 0});
 }
 
 TEST_CASE("DFT of every short length, and of long ones with and without small factors") {
@@ -63,12 +54,12 @@ TEST_CASE("DFT: what cannot be is said") {
 }
 
 TEST_CASE("STFT of overlapping frames") {
-    check_close(run_single({"STFT", {f32({1, 6, 1}), scalar(2), floats({4}, {0.5F, 1, 0.5F, 0.25F})}}), {1, 2, 3, 2},
-                {-1, 0, -0.125, -0.125, -1.75, 0, -0.4375, 0, -0.125, -0.3125, -1.8125, 0});
-    check_close(run_single({"STFT", {f32({1, 5, 1}), scalar(2), {}, scalar(3)}, {{"onesided", attr(0)}}}), {1, 2, 3, 2},
-                {-2.5, 0, -1, -1.29904, -1, 1.29904, -1.75, 0, -1, -1.29904, -1, 1.29904});
-    check_close(run_single({"STFT", {f32({1, 5}), scalar(2), {}, scalar(3)}, {{"onesided", attr(0)}}}), {1, 2, 3, 2},
-                {-2.5, 0, -1, -1.29904, -1, 1.29904, -1.75, 0, -1, -1.29904, -1, 1.29904});
+    check_near(run_single({"STFT", {f32({1, 6, 1}), scalar(2), floats({4}, {0.5F, 1, 0.5F, 0.25F})}}), {1, 2, 3, 2},
+               {-1, 0, -0.125, -0.125, -1.75, 0, -0.4375, 0, -0.125, -0.3125, -1.8125, 0});
+    check_near(run_single({"STFT", {f32({1, 5, 1}), scalar(2), {}, scalar(3)}, {{"onesided", attr(0)}}}), {1, 2, 3, 2},
+               {-2.5, 0, -1, -1.29904, -1, 1.29904, -1.75, 0, -1, -1.29904, -1, 1.29904});
+    check_near(run_single({"STFT", {f32({1, 5}), scalar(2), {}, scalar(3)}, {{"onesided", attr(0)}}}), {1, 2, 3, 2},
+               {-2.5, 0, -1, -1.29904, -1, 1.29904, -1.75, 0, -1, -1.29904, -1, 1.29904});
     CHECK_THROWS_AS(run_op({"STFT", {f32({1, 6, 1}), scalar(0), {}, scalar(3)}}), BadInput);
     CHECK_THROWS_AS(run_op({"STFT", {f32({1, 6, 1}), scalar(1), {}, scalar(7)}}), BadInput);
     CHECK_THROWS_AS(run_op({"STFT", {f32({1, 6, 1}), scalar(1), f32({2}), scalar(3)}}), BadInput);
@@ -76,12 +67,12 @@ TEST_CASE("STFT of overlapping frames") {
 
 TEST_CASE("windows, periodic and symmetric") {
     const Attrs symmetric{{"periodic", attr(0)}};
-    check_close(run_single({"HannWindow", {scalar(4)}}), {4}, {0, 0.5, 1, 0.5});
-    check_close(run_single({"HannWindow", {scalar(4)}, symmetric}), {4}, {0, 0.75, 0.75, 0});
-    check_close(run_single({"HammingWindow", {scalar(4)}}), {4}, {0.0869565, 0.543478, 1, 0.543478});
-    check_close(run_single({"HammingWindow", {scalar(4)}, symmetric}), {4}, {0.0869565, 0.771739, 0.771739, 0.0869565});
-    check_close(run_single({"BlackmanWindow", {scalar(4)}}), {4}, {0, 0.34, 1, 0.34});
-    check_close(run_single({"BlackmanWindow", {scalar(4)}, symmetric}), {4}, {0, 0.63, 0.63, 0});
+    check_near(run_single({"HannWindow", {scalar(4)}}), {4}, {0, 0.5, 1, 0.5});
+    check_near(run_single({"HannWindow", {scalar(4)}, symmetric}), {4}, {0, 0.75, 0.75, 0});
+    check_near(run_single({"HammingWindow", {scalar(4)}}), {4}, {0.0869565, 0.543478, 1, 0.543478});
+    check_near(run_single({"HammingWindow", {scalar(4)}, symmetric}), {4}, {0.0869565, 0.771739, 0.771739, 0.0869565});
+    check_near(run_single({"BlackmanWindow", {scalar(4)}}), {4}, {0, 0.34, 1, 0.34});
+    check_near(run_single({"BlackmanWindow", {scalar(4)}, symmetric}), {4}, {0, 0.63, 0.63, 0});
     CHECK(run_single({"HannWindow", {scalar(1)}, symmetric}) == floats({1}, {1}));
     CHECK(run_single({"HannWindow", {scalar(0)}, {{"output_datatype", attr(11)}}}) == Tensor(DataType::f64, {0}));
     CHECK_THROWS_AS(run_op({"HannWindow", {scalar(-1)}}), BadInput);
@@ -94,7 +85,7 @@ TEST_CASE("MelWeightMatrix") {
         return run_single(
             {"MelWeightMatrix", {scalar(bands), scalar(8), scalar(8000), Tensor::scalar(low), Tensor::scalar(high)}});
     };
-    check_close(mel(3, 0, 4000), {5, 3}, {1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+    check_near(mel(3, 0, 4000), {5, 3}, {1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0});
     CHECK(mel(2, 100, 1e9F).dims() == Dims{5, 2});
     CHECK_THROWS_AS(mel(2, 100, 50), BadInput);
 }
